@@ -92,7 +92,7 @@ class Shard:
 
     def finish(self) -> dict[str, Any]:
         """End the load generator; returns its sample."""
-        self._write(json.dumps({"do": "finish"}))
+        self._write(json.dumps({"do": "finish", "beat_ns": None}))
         sample: dict[str, Any] = self._read("sample")["sample"]
         self._process.communicate()
         return sample

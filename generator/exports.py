@@ -207,6 +207,7 @@ def _run_facts(run: Run) -> dict[str, object]:
         "rounds": document.rounds,
         "rtsite_commit": document.rtsite_commit,
         "machine": document.machine.model_dump(exclude_none=True),
+        **({"load_hosts": [one.model_dump() for one in document.load_hosts]} if document.load_hosts else {}),
         "raw": f"data/{run.raw}",
     }
 

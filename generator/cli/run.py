@@ -15,12 +15,15 @@ import typer
 from generator.cli.adviser import ComparingAdviser
 from runners import ci
 from runners.application import run_control
+from runners.application.echo_load import OPEN_TO_OTHERS
+from runners.application.run_control import LoadFrom
 from runners.campaign import planning
 from runners.campaign.observer import RunSummary
 from runners.campaign.planning import Plan, PlanPart
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, TOPOLOGIES, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
 from runners.cli.run_display import RunDisplay, further_in_words
+from runners.cluster.connection import is_open_to_others
 from runners.record import USUAL_TOPOLOGY, Flame, UsageError, parameter_in_words
 from runners.record.schema import Parameters
 from runners.serving.interpreter import NEWEST_PROVEN, spelled
@@ -69,6 +72,24 @@ def run_command(
     resume: Annotated[
         Path | None, typer.Option(help="Continue the interrupted run in this folder, with its own plan.", metavar="RUN")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Dask scheduler, such as tcp://192.0.2.1:8786: its workers apply the load to servers on"
+            " this machine (default: this machine).",
+            show_default=False,
+        ),
+    ] = None,
+    hosts: Annotated[
+        int | None, typer.Option(min=1, help="With --scheduler: use only so many of its workers (default: all).")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="With --scheduler: IPv4 address of this machine at which the workers reach servers (default: the one"
+            " by which this machine reaches the scheduler)."
+        ),
+    ] = None,
     flame: Annotated[
         bool, typer.Option("--flame", help="Record a flame graph of each server after the measurements.")
     ] = False,
@@ -85,6 +106,8 @@ def run_command(
     """
     if campaign_id is not None:
         run_control.check_campaign_name(campaign_id)
+    load_from = _load_from(scheduler, hosts, address)
+    repeated = _repeated(load_from, with_flames=flame)
     if resume is not None:
         if only_plan:
             raise UsageError("--plan shows the plan of a new run; the plan of an interrupted run is in its run.yml")
@@ -104,7 +127,7 @@ def run_command(
                 "--resume takes workloads, rounds, budget, hours, variants, Python, topology, seed and campaign from"
                 " the interrupted run; remove these options"
             )
-        summary = _resume(resume, framework or [], with_flames=flame)
+        summary = _resume(resume, framework or [], load_from, repeated, with_flames=flame)
     else:
         plan = run_control.plan_measurements(
             framework or [],
@@ -117,6 +140,7 @@ def run_command(
             pythons=python or [],
             topologies=topology or [],
             soak_hours=hours,
+            from_hosts=load_from is not None,
         )
         if not python and any(plan.pythons):
             say(f"Servers run on Python {plan.pythons[0]}; to choose another version, use --python.")
@@ -127,25 +151,45 @@ def run_command(
         run_control.check_budget(plan)
         for one in plan.not_measured:
             say(f"Not measured: {one}.")
-        with RunDisplay(_repeated(with_flames=flame)) as display:
-            summary = run_control.start_run(plan, results, campaign_id, display, adviser=ComparingAdviser())
+        with RunDisplay(repeated) as display:
+            summary = run_control.start_run(
+                plan, results, campaign_id, display, adviser=ComparingAdviser(), load_from=load_from
+            )
     flames = run_control.record_flames(summary.path, framework or [], say) if flame else None
     if as_json:
         print_json(_to_json(summary, flames))
     run_control.check_fruitful(summary, framework or [])
 
 
-def _resume(run: Path, frameworks: Sequence[str], *, with_flames: bool) -> RunSummary:
-    """Resume a run; a finished one may still lack flame graphs."""
+def _load_from(scheduler: str | None, hosts: int | None, address: str | None) -> LoadFrom | None:
+    """The hosts of the load; ``None`` for this machine."""
+    if scheduler is None:
+        if hosts is not None or address is not None:
+            raise UsageError("--hosts and --address are for load from the workers of a Dask scheduler; add --scheduler")
+        return None
+    if is_open_to_others(scheduler):
+        say(OPEN_TO_OTHERS)
+    return LoadFrom(scheduler, hosts, address or "")
+
+
+def _resume(
+    run: Path, frameworks: Sequence[str], load_from: LoadFrom | None, repeated: Sequence[str], *, with_flames: bool
+) -> RunSummary:
+    """Resume a run; a finished one may still lack flame graphs. ``repeated``: see `_repeated`."""
     if with_flames and run_control.is_finished(run):
         return run_control.summarise_run(run)
-    with RunDisplay(_repeated(with_flames=with_flames)) as display:
-        return run_control.resume_run(run, frameworks, display, ComparingAdviser())
+    with RunDisplay(repeated) as display:
+        return run_control.resume_run(run, frameworks, display, ComparingAdviser(), load_from)
 
 
-def _repeated(*, with_flames: bool) -> list[str]:
+def _repeated(load_from: LoadFrom | None, *, with_flames: bool) -> list[str]:
     """The options that a resumed run needs again."""
-    return ["--flame"] if with_flames else []
+    options = ["--flame"] if with_flames else []
+    if load_from is not None:
+        options += ["--scheduler", load_from.scheduler]
+        options += [] if load_from.most_hosts is None else ["--hosts", str(load_from.most_hosts)]
+        options += ["--address", load_from.address] if load_from.address else []
+    return options
 
 
 def _to_json(summary: RunSummary, flames: Sequence[Flame] | None) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def incomparable_reasons(base: Run, head: Run) -> list[str]:
         for slug, version in versions[0].items()
         if versions[1].get(slug, version) != version
     ]
+    if base.machine_class.hardware.load_from != head.machine_class.hardware.load_from:
+        reasons.append("the load came from other hosts")
     if base.document.pinning != head.document.pinning:
         reasons.append("pinning differs: server or load generator ran on other CPUs")
     return reasons

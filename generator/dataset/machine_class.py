@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runners.record import USUAL_TOPOLOGY, Machine, Topology, parameter_in_words
+from runners.record import USUAL_TOPOLOGY, LoadHost, Machine, Topology, parameter_in_words
 
 
 @dataclass(frozen=True)
@@ -14,14 +15,20 @@ class Hardware:
     cpu_model: str
     cpu_id: tuple[tuple[str, str], ...]
     logical_cpus: int
+    load_from: tuple[str, ...] = ()
+    """The hosts that applied the load: CPU model and number of processes of each. None if it was this machine."""
 
     @classmethod
-    def of(cls, machine: Machine) -> Hardware:
-        return cls(machine.cpu_model, tuple(machine.cpu_id.items()), machine.logical_cpus)
+    def of(cls, machine: Machine, load_hosts: Sequence[LoadHost] = ()) -> Hardware:
+        """``load_hosts``: those of the run."""
+        load_from = sorted(f"{one.cpu_model}, {one.shards} processes" for one in load_hosts)
+        return cls(machine.cpu_model, tuple(machine.cpu_id.items()), machine.logical_cpus, tuple(load_from))
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{name} {value}" for name, value in self.cpu_id if name not in _IN_THE_MODEL)
-        return f"{self.cpu_model}{f' ({numbers})' if numbers else ''}, {self.logical_cpus} logical CPUs"
+        hosts = len(self.load_from)
+        loaded = f", load from {hosts} other machine{'s' if hosts > 1 else ''}" if hosts else ""
+        return f"{self.cpu_model}{f' ({numbers})' if numbers else ''}, {self.logical_cpus} logical CPUs{loaded}"
 
 
 _IN_THE_MODEL = ("vendor", "implementer")
@@ -42,10 +49,16 @@ class MachineClass:
     """What was between clients and servers."""
 
     @classmethod
-    def of(cls, machine: Machine, python: str = "", topology: Topology = USUAL_TOPOLOGY) -> MachineClass:
-        """``python``: what ran the servers, if it was not what ran the harness."""
+    def of(
+        cls,
+        machine: Machine,
+        python: str = "",
+        topology: Topology = USUAL_TOPOLOGY,
+        load_hosts: Sequence[LoadHost] = (),
+    ) -> MachineClass:
+        """``python``: what ran the servers, if it was not what ran the harness. ``load_hosts``: those of the run."""
         own = ".".join(machine.python.split(".")[:2])
-        return cls(Hardware.of(machine), machine.kernel, python or own, topology)
+        return cls(Hardware.of(machine, load_hosts), machine.kernel, python or own, topology)
 
     def __str__(self) -> str:
         through = "" if self.topology == USUAL_TOPOLOGY else f", {parameter_in_words('topology', self.topology)}"

@@ -102,6 +102,8 @@ class RunFacts:
     counts: Mapping[str, int]
     """Number of measurements: ``planned``; the last one of each cell and round (``measurements``), and those made
     before it (``repeated``); of the last ones ``valid``, ``invalid`` and ``failed``."""
+    left_out: tuple[tuple[str, str, int], ...]
+    """Values that were not known well enough: the field, why, and in how many measurements."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ class Run:
     @cached_property
     def machine_class(self) -> MachineClass:
         """Runs are put together only within one class."""
-        return MachineClass.of(self.document.machine, self.python, self.topology)
+        return MachineClass.of(self.document.machine, self.python, self.topology, self.document.load_hosts)
 
     @property
     def servers_python(self) -> str:
@@ -394,6 +396,12 @@ def facts_of(run: Run) -> RunFacts:
             "failed": sum(one.failure is not None for one in counting),
             "invalid": sum(not one.valid and one.failure is None for one in counting),
         },
+        left_out=tuple(
+            (field, why, times)
+            for (field, why), times in Counter(
+                (field, why) for one in counting for field, why in one.left_out.items()
+            ).most_common()
+        ),
     )
 
 

@@ -17,9 +17,9 @@ from runners.application.campaign_jobs import WorkflowInputs, plan_campaign
 from runners.application.messages import MessageObserver
 from runners.cluster.agreement import HostFacts, refusals_of_blocks
 from runners.cluster.block import GRACE_S, BlockRunner
-from runners.cluster.placement import call_actor, connected, hosts_of, start_actor
+from runners.cluster.connection import call_actor, connected, hosts_of, start_actor
 from runners.loading.shards import LoadError
-from runners.record import InvalidError, NothingToDoError, UsageError, is_identifier
+from runners.record import HostLostError, InvalidError, NothingToDoError, UsageError, is_identifier
 
 LOOK_EVERY_S = 2.0
 LATEST = 3.0
@@ -117,7 +117,7 @@ class _Work:
                 for number, job in enumerate(block):
                     try:
                         self._measure(host, job)
-                    except LoadError as error:
+                    except (LoadError, HostLostError) as error:
                         self._lose(job, str(error))
                         for other in block[number + 1 :]:
                             self._lose(other, f"its host {host.name} is lost")
@@ -129,7 +129,7 @@ class _Work:
             self._show(f"{job.name} is lost: {why}")
 
     def _measure(self, host: HostFacts, job: ci.MatrixJob) -> None:
-        """Raises `LoadError` if the host is lost."""
+        """Raises `LoadError` if the host refuses, and `HostLostError` if it is lost."""
         self._show(f"{job.name} begins on {host.name}, about {job.minutes} min")
         actor = start_actor(self._client, BlockRunner, host)
         try:
@@ -148,7 +148,7 @@ class _Work:
             files = call_actor(actor, host, "collect")
             self._add(job, host, state, files)
         finally:
-            with contextlib.suppress(LoadError):
+            with contextlib.suppress(LoadError, HostLostError):
                 call_actor(actor, host, "stop", patience_s=GRACE_S + 30)
 
     def _options(self, job: ci.MatrixJob) -> list[str]:

@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 from runners import control_groups, machine, signals
 from runners.application.client_options import check_client_options
 from runners.application.message_options import CLIENT_ONLY, check_template
-from runners.cluster.host_reports import faults_of_hosts, host_reports
-from runners.cluster.placement import Placement, is_open_to_others, placed
+from runners.cluster.connection import is_open_to_others
+from runners.cluster.host_reports import healths_of_hosts, host_reports
+from runners.cluster.hosts import ClusterHosts, check_shards, placed
 from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, OwnMessages, Protocol, Serializer
 from runners.loadgen.own_messages import assumes_order
 from runners.loadgen.pace import Pace
 from runners.loading import driver
 from runners.loading.address import read_address
 from runners.loading.job_building import MOST_CONNECTIONS, MOST_ON_CLUSTER, build_echo_job, connection_bytes
+from runners.loading.load_place import HostWindow
 from runners.loading.load_report import build_report, doubts_about_order, explain
 from runners.record import UsageError, require_between, unknown_name
 
@@ -103,9 +105,9 @@ def load_echo_server(
     )
     if scheduler:
         needed = connection_bytes(job.payload_bytes, client)
-        with placed(scheduler, connections, connection_bytes=needed, most_hosts=most_hosts) as placement:
-            report = _load_from_hosts(job, placement)
-        notes = [_OPEN_TO_OTHERS] if is_open_to_others(scheduler) else []
+        with placed(scheduler, connections, connection_bytes=needed, most_hosts=most_hosts) as place:
+            report = _load_from_hosts(job, place)
+        notes = [OPEN_TO_OTHERS] if is_open_to_others(scheduler) else []
     else:
         report, notes = _load_from_here(job, shards), []
     return {
@@ -116,7 +118,7 @@ def load_echo_server(
     }
 
 
-_OPEN_TO_OTHERS = (
+OPEN_TO_OTHERS = (
     "The scheduler speaks plain TCP, and not only on this machine: whoever reaches it can run any program on its hosts."
     " Use tls:// with certificates, or a network of your own."
 )
@@ -140,18 +142,24 @@ def _load_from_here(job: Job, shards: int) -> dict[str, Any]:
     return {**report, "notes": list(explain(result, job)), "hosts": []}
 
 
-def _load_from_hosts(job: Job, placement: Placement) -> dict[str, Any]:
-    hooks = driver.Hooks(window_start=placement.open_window, window_end=placement.close_window)
-    result = driver.apply(job, shards=placement.shards, hooks=hooks, can_stop_early=True, launch=placement.launch)
-    windows = placement.windows()
+def _load_from_hosts(job: Job, place: ClusterHosts) -> dict[str, Any]:
+    check_shards(place, job.connections)
+    windows: list[HostWindow] = []
+    hooks = driver.Hooks(
+        window_start=place.open_window,
+        window_end=lambda: windows.extend(place.close_window()),
+    )
+    shards = place.most_shards()
+    result = driver.apply(job, shards=shards, hooks=hooks, can_stop_early=True, launch=place.launcher(shards))
     report = build_report(
         result,
         job.pace,
-        more_reasons=[*doubts_about_order(result, job), *faults_of_hosts(result, windows, job.pace)],
+        more_reasons=doubts_about_order(result, job),
         throttled_periods=sum(one.throttled_periods for one in windows),
         steal_percent=max(one.steal_percent for one in windows),
+        hosts=healths_of_hosts(result, windows),
     )
-    return {**report, "notes": list(explain(result, job)), "hosts": host_reports(result, windows, job.pace)}
+    return {**report, "notes": list(explain(result, job)), "hosts": host_reports(result, windows, place.hosts)}
 
 
 def is_local(address: str) -> bool:

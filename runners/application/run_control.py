@@ -7,6 +7,8 @@ import os
 import random
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from runners import machine
@@ -17,7 +19,9 @@ from runners.campaign.execution import Adviser, RunExecution
 from runners.campaign.observer import RunObserver, RunSummary
 from runners.campaign.planning import Plan
 from runners.campaign.run_files import RunFiles
+from runners.cluster.hosts import placed
 from runners.flame import record_missing
+from runners.loading.load_place import THIS_MACHINE, LoadPlace
 from runners.record import Adaptive, Flame, RtsiteError, UsageError, is_identifier, require_between
 from runners.record.schema import USUAL_TOPOLOGY
 from runners.serving import broker, interpreter
@@ -36,6 +40,18 @@ QUICKSTART_ROUNDS = 4
 """The fewest rounds that give useful intervals."""
 
 
+@dataclass(frozen=True)
+class LoadFrom:
+    """The hosts of a cluster from which load comes."""
+
+    scheduler: str
+    """The address of the Dask scheduler."""
+    most_hosts: int | None = None
+    """At most so many of its workers; ``None``: all."""
+    address: str = ""
+    """The address of this machine at which they reach servers; empty: that by which it reaches the scheduler."""
+
+
 def plan_measurements(
     frameworks: Sequence[str],
     workload_names: Sequence[str],
@@ -49,6 +65,7 @@ def plan_measurements(
     pythons: Sequence[str] = (),
     topologies: Sequence[str] = (),
     soak_hours: float | None = None,
+    from_hosts: bool = False,
 ) -> Plan:
     """The plan of a run; the reference is always part of it.
 
@@ -57,10 +74,10 @@ def plan_measurements(
     random one. ``only_headline``: without the frameworks' other variants. ``is_part``: other jobs measure the rest, so
     a name may have nothing to measure here. ``pythons``: versions of Python that run the servers; without any,
     `default_python`. ``topologies``: what is between servers and clients; without any, nothing. ``soak_hours``: length
-    of soaks; ``None``: the usual one. A plan with a soak has one round, unless ``rounds`` says otherwise. Raises
-    `UsageError`
-    for a name that is unknown or has nothing to measure, and `NothingToDoError` if no framework supports any of the
-    workloads. Raises `UnavailableError` if this machine lacks a Python or a proxy.
+    of soaks; ``None``: the usual one. ``from_hosts``: whether other machines apply the load. A plan with a soak has one
+    round, unless ``rounds`` says otherwise. Raises `UsageError` for a name that is unknown or has nothing to measure,
+    and `NothingToDoError` if no framework supports any of the workloads. Raises `UnavailableError` if this machine
+    lacks a Python or a proxy.
     """
     if rounds is not None:
         require_between("--rounds", rounds, 1, profiles.MOST_ROUNDS, "rounds")
@@ -90,6 +107,7 @@ def plan_measurements(
         budget_s=budget_s,
         pythons=[named_python(version) for version in dict.fromkeys(pythons)] or [default_python(measured)],
         topologies=[named_topology(name) for name in dict.fromkeys(topologies)] or [USUAL_TOPOLOGY],
+        from_hosts=from_hosts,
     )
     if not is_part:
         planning.check_complete(plan, frameworks, workload_names)
@@ -198,26 +216,48 @@ def start_run(
     *,
     label: str = "",
     adviser: Adviser | None = None,
+    load_from: LoadFrom | None = None,
 ) -> RunSummary:
     """Execute a plan as a new run below ``results``; the default campaign is named by the day.
 
-    ``adviser``: needed by an adaptive plan. Raises `UsageError` for an invalid campaign name, `BusyError` if another
-    command measures, and `OpenFilesError`.
-    Raises `KeyboardInterrupt` when interrupted or terminated; everything measured so far is then on disk.
+    ``adviser``: needed by an adaptive plan. ``load_from``: the hosts of the load; ``None``: this machine. Raises
+    `UsageError` for an invalid campaign name, `BusyError` if another command measures, and `OpenFilesError`. Raises
+    `KeyboardInterrupt` when interrupted or terminated; everything measured so far is then on disk.
     """
     if campaign is not None:
         check_campaign_name(campaign)
-    with measuring_session("rtsite run", clients=max(cell.scenario.connections for cell in plan.cells)):
-        return RunExecution.begin(plan, results, campaign, label=label, adviser=adviser).execute(observer)
+    most = max(cell.scenario.connections for cell in plan.cells)
+    with measuring_session("rtsite run", clients=most), _place_of(load_from, most) as place:
+        begun = RunExecution.begin(plan, results, campaign, label=label, adviser=adviser, place=place)
+        return begun.execute(observer)
 
 
-def resume_run(run: Path, framework_names: Sequence[str], observer: RunObserver, adviser: Adviser) -> RunSummary:
+def resume_run(
+    run: Path,
+    framework_names: Sequence[str],
+    observer: RunObserver,
+    adviser: Adviser,
+    load_from: LoadFrom | None = None,
+) -> RunSummary:
     """Execute the rest of an interrupted run. ``framework_names``: the folders outside the repository that it needs.
 
     Raises what `start_run` raises, `RecordError` for broken files, and `ResumeError` if it cannot be continued.
     """
-    with measuring_session("rtsite run"):
-        return RunExecution.resume(run, _known_frameworks(framework_names), adviser=adviser).execute(observer)
+    with measuring_session("rtsite run"), _place_of(load_from, 1) as place:
+        found = RunExecution.resume(run, _known_frameworks(framework_names), adviser=adviser, place=place)
+        return found.execute(observer)
+
+
+@contextmanager
+def _place_of(load_from: LoadFrom | None, connections: int) -> Iterator[LoadPlace]:
+    """Where the load comes from, for at most so many connections."""
+    if load_from is None:
+        yield THIS_MACHINE
+        return
+    with placed(
+        load_from.scheduler, connections, most_hosts=load_from.most_hosts, address=load_from.address, serves=True
+    ) as place:
+        yield place
 
 
 def is_finished(run: Path) -> bool:

@@ -17,6 +17,7 @@ from runners.campaign.planning import Limits, Plan, comparison_key
 from runners.campaign.run_document import ResumeError, check_unchanged, describe_run, key_of, plan_of, with_look
 from runners.campaign.run_files import RunFiles
 from runners.campaign.shares import load_of, search_key
+from runners.loading.load_place import THIS_MACHINE, LoadPlace
 from runners.measurement import Conditions, MeasurementResult
 from runners.record import (
     SCHEMA_VERSION,
@@ -52,7 +53,7 @@ class RunExecution:
     """One run on disk. Cells are identified by their index in the plan.
 
     The plan of an adaptive run grows by a round after each look. ``adviser``: of an adaptive run. ``clock``: of seconds
-    that never go back.
+    that never go back. ``place``: where the load comes from.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class RunExecution:
         document: RunDocument,
         adviser: Adviser | None = None,
         clock: Callable[[], float] = time.monotonic,
+        place: LoadPlace = THIS_MACHINE,
     ) -> None:
         if plan.limits is not None and adviser is None:
             raise ValueError("an adaptive run needs an adviser")
         self.plan = plan
         self._adviser = adviser
         self._clock = clock
+        self._place = place
         self._began = 0.0
         """The clock when this invocation began to measure."""
         self._spent_before_s = 0.0
@@ -93,12 +96,14 @@ class RunExecution:
         label: str = "",
         adviser: Adviser | None = None,
         clock: Callable[[], float] = time.monotonic,
+        place: LoadPlace = THIS_MACHINE,
     ) -> RunExecution:
         """Start a new run in a new folder, with ``label`` in its ID; raises `SaveError`."""
         started = measurement.now()
         campaign = campaign or f"local-{started[:10]}"
         files = RunFiles.create(results / campaign, started, label)
-        return cls(plan, files, describe_run(plan, files.path.name, campaign, started), adviser, clock)
+        document = describe_run(plan, files.path.name, campaign, started, place.hosts)
+        return cls(plan, files, document, adviser, clock, place)
 
     @classmethod
     def resume(
@@ -108,6 +113,7 @@ class RunExecution:
         *,
         adviser: Adviser | None = None,
         clock: Callable[[], float] = time.monotonic,
+        place: LoadPlace = THIS_MACHINE,
     ) -> RunExecution:
         """Continue an interrupted run with its own plan. Looks that were written are not repeated.
 
@@ -119,8 +125,8 @@ class RunExecution:
         if document.finished is not None:
             raise ResumeError(f"{path}: this run is finished; there is nothing to resume")
         plan = plan_of(document, frameworks)
-        check_unchanged(document, plan, path)
-        run = cls(plan, files, document, adviser, clock)
+        check_unchanged(document, plan, path, place.hosts)
+        run = cls(plan, files, document, adviser, clock, place)
         run._restore()
         run._spent_before_s = run._spent_before()
         return run
@@ -141,7 +147,8 @@ class RunExecution:
     def execute(self, observer: RunObserver) -> RunSummary:
         """Make all remaining measurements.
 
-        Raises `SaveError`, `ResumeError` and `KeyboardInterrupt`. Everything measured so far is then on disk.
+        Raises `SaveError`, `ResumeError`, `HostLostError` and `KeyboardInterrupt`. Everything measured so far is then
+        on disk.
         """
         observer.started(self.path, self.summary.measurements, self.plan)
         self._files.save_run(self._document)
@@ -252,7 +259,7 @@ class RunExecution:
     def _execute_round(self, number: int, turn: Sequence[int], observer: RunObserver) -> None:
         """Measure every cell of the round, then repeat the disturbed measurements while there is time."""
         groups = self.plan.groups(turn)
-        with Deployments(shared=self.plan.profile.shares_servers) as deployments:
+        with Deployments(shared=self.plan.profile.shares_servers, address=self._place.address) as deployments:
             for group in groups:
                 left = [index for index in group if not self._journals[index].is_measured_in(number)]
                 self._measure(left, self._with_reference(left, group), number, deployments, observer)
@@ -338,7 +345,7 @@ class RunExecution:
         position = turn.index(index) + (len(turn) if self._journals[index].is_measured_in(number) else 0)
         seed = self.plan.seed + 1000 * number + index
         earlier = tuple(one for one in self._journals[index].measurements if one.round < number)
-        return Conditions(self.plan.profile, cores, number, position, seed, earlier)
+        return Conditions(self.plan.profile, cores, number, position, seed, earlier, self._place)
 
     def _relate_to_ceiling(self, round_number: int) -> None:
         """After a round, relate each closed loop to the reference's closed loop in the same round."""

@@ -115,12 +115,15 @@ class Plan:
     limits: Limits | None = None
     without_tls: tuple[str, ...] = ()
     """Variants that the topology ``tls`` leaves out, because their servers have no TLS of their own."""
+    only_here: tuple[str, ...] = ()
+    """Parts that are left out because their load cannot come from hosts."""
 
     @property
     def not_measured(self) -> tuple[str, ...]:
         """A sentence, without its end, for what the plan leaves out."""
         without = (cannot_speak_tls(self.without_tls),) if self.without_tls else ()
-        return *map(str, self.left_out), *without
+        only_here = (_needs_this_machine(self.only_here),) if self.only_here else ()
+        return *map(str, self.left_out), *without, *only_here
 
     def within(self, budget_s: float) -> Plan:
         """The plan with this budget, if it is adaptive."""
@@ -361,6 +364,7 @@ def plan_run(
     budget_s: float = math.inf,
     pythons: Sequence[str] = ("",),
     topologies: Sequence[Topology] = (USUAL_TOPOLOGY,),
+    from_hosts: bool = False,
 ) -> Plan:
     """The plan for all cells of the frameworks under the workloads. Each round has a random order, determined by the
     seed.
@@ -369,7 +373,8 @@ def plan_run(
     measured together stay together. ``server_cores``: how many the machine has for a server (default: enough);
     scenarios that need more are left out. ``budget_s``: of an adaptive run. ``pythons``: versions that run the servers
     (`Variant.python`). ``topologies``: what is between them and the clients; without those that do not concern a
-    scenario's transport. Raises `NothingToDoError` if nothing is left to measure.
+    scenario's transport. ``from_hosts``: whether the load comes from other machines. Raises `NothingToDoError` if
+    nothing is left to measure.
     """
     possible = list(_cells(frameworks, workloads))
     planned = [
@@ -395,6 +400,13 @@ def plan_run(
         raise NothingToDoError(cannot_speak_tls(without_tls))
     if not found:
         raise NothingToDoError("none of these frameworks implements any of these workloads; nothing was measured")
+    only_here: tuple[str, ...] = ()
+    if from_hosts:
+        beside = [cell for cell in found if cell.scenario.needs_load_beside_server]
+        only_here = tuple(dict.fromkeys(f"{cell.workload.slug}/{cell.scenario.kind}" for cell in beside))
+        found = tuple(cell for cell in found if not cell.scenario.needs_load_beside_server)
+    if not found:
+        raise NothingToDoError(_needs_this_machine(only_here))
     available = math.inf if server_cores is None else server_cores
     cells = tuple(cell for cell in found if cell.scenario.server_cores <= available)
     too_large = {comparison_key(cell): cell for cell in found if cell.scenario.server_cores > available}
@@ -419,7 +431,15 @@ def plan_run(
     limits = None
     if profile.most_rounds is not None:
         limits = Limits(profile.rounds, profile.most_rounds, profile.target_decided_percent, budget_s)
-    return Plan(cells, tuple(order), profile, seed, left_out, limits, without_tls)
+    return Plan(cells, tuple(order), profile, seed, left_out, limits, without_tls, only_here)
+
+
+def _needs_this_machine(parts: Sequence[str]) -> str:
+    """The sentence about parts whose load cannot come from hosts."""
+    return (
+        f"{', '.join(parts)} with load from hosts, because the process that publishes runs beside the server; measure"
+        f" {'it' if len(parts) == 1 else 'them'} without --scheduler"
+    )
 
 
 def cannot_speak_tls(variants: Sequence[str]) -> str:

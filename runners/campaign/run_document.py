@@ -19,6 +19,7 @@ from runners.record import (
     SCHEMA_VERSION,
     Adaptive,
     Ending,
+    LoadHost,
     Look,
     Origin,
     RtsiteError,
@@ -38,6 +39,7 @@ _UNCHANGED = (
     "generator_packages",
     "workloads",
     "reference",
+    "load_hosts",
 )
 """The fields that must be the same when a run is resumed."""
 
@@ -46,8 +48,13 @@ class ResumeError(RtsiteError):
     """A run cannot be continued."""
 
 
-def describe_run(plan: Plan, run_id: str, campaign: str, started: str) -> RunDocument:
-    """The document of a run that this machine and this checkout begin now. ``started``: ISO 8601, in UTC."""
+def describe_run(
+    plan: Plan, run_id: str, campaign: str, started: str, load_hosts: Sequence[LoadHost] = ()
+) -> RunDocument:
+    """The document of a run that this machine and this checkout begin now. ``started``: ISO 8601, in UTC.
+
+    ``load_hosts``: where the load comes from; none: from this machine.
+    """
     cells = plan.cells
     state = revision.describe_revision()
     most_cores = max(cell.scenario.server_cores for cell in cells)
@@ -78,6 +85,7 @@ def describe_run(plan: Plan, run_id: str, campaign: str, started: str) -> RunDoc
         cells=[key_of(cell) for cell in cells],
         order=[list(turn) for turn in plan.order],
         adaptive=_adaptive(plan.limits) if plan.limits else None,
+        load_hosts=list(load_hosts),
     )
 
 
@@ -103,9 +111,14 @@ def key_of(cell: Cell) -> str:
     return cell_key(cell.framework.slug, cell.variant.slug, cell.workload.slug, cell.scenario.parameters)
 
 
-def check_unchanged(document: RunDocument, plan: Plan, path: Path) -> None:
-    """Raise `ResumeError` if the machine, the measuring code or the workloads differ from those of the run."""
-    now = describe_run(plan, document.id, document.campaign, document.started)
+def check_unchanged(document: RunDocument, plan: Plan, path: Path, load_hosts: Sequence[LoadHost] = ()) -> None:
+    """Raise `ResumeError` if the machine, the hosts of the load, the measuring code or the workloads differ from those
+    of the run.
+    """
+    if document.load_hosts and not load_hosts:
+        names = ", ".join(one.name for one in document.load_hosts)
+        raise ResumeError(f"{path}: its load comes from other hosts ({names}); add --scheduler with their scheduler")
+    now = describe_run(plan, document.id, document.campaign, document.started, load_hosts)
     differing = [name for name in _UNCHANGED if getattr(now, name) != getattr(document, name)]
     if differing:
         details = "; ".join(f"{name}: {getattr(document, name)} then, {getattr(now, name)} now" for name in differing)

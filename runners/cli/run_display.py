@@ -15,7 +15,7 @@ from runners.cli import console
 from runners.cli.console import say
 from runners.judging import capacity
 from runners.measurement import Cell
-from runners.record import Ending, Look, Measurement, as_command, parameter_in_words
+from runners.record import Ending, HostLostError, Look, Measurement, as_command, parameter_in_words
 from runners.subjects import catalog
 from runners.subjects.catalog import Framework
 
@@ -44,7 +44,8 @@ class RunDisplay:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if kind is not None and issubclass(kind, KeyboardInterrupt) and self._path is not None:
+        can_continue = kind is not None and issubclass(kind, (KeyboardInterrupt, HostLostError))
+        if can_continue and self._path is not None:
             command = as_command("run", "--resume", self._path, *self._named, *self._options)
             say(f"`{command}` continues this run")
 
@@ -200,7 +201,7 @@ def _values(measurement: Measurement) -> list[str]:
         ]
     if (recovery := measurement.recovery) is not None:
         lost = recovery.lost + recovery.unsent
-        back_ms = recovery.back_ms.max
+        back_ms = recovery.back_ms.max if recovery.back_ms else None
         back = "no client reconnected" if back_ms is None else f"all clients back after {back_ms / 1000:.2f} s"
         seen = ", ".join(f"{times} × {kind}" for kind, times in recovery.endings.items())
         return [

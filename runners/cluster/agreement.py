@@ -37,6 +37,8 @@ class HostFacts:
     """The most open files that a process may have."""
     memory_bytes: int
     """Memory that new processes can use."""
+    total_memory_bytes: int
+    cpu_model: str
     ports: int
     """Ports from which one address of it can connect."""
     commit: str = ""
@@ -126,6 +128,20 @@ def connections_of(hosts: Sequence[HostFacts], connections: int) -> list[int]:
         found.append(sum(of_shard[first : first + count]))
         first += count
     return found
+
+
+def spread_over(hosts: Sequence[HostFacts], shards: int) -> list[int]:
+    """The number of shards of each host in a group of so many, at most all: one on each host before a second one is
+    on any.
+    """
+    counts = [0] * len(hosts)
+    left = shards
+    while left > 0 and any(count < host.shards for count, host in zip(counts, hosts, strict=True)):
+        for index, host in enumerate(hosts):
+            if left > 0 and counts[index] < host.shards:
+                counts[index] += 1
+                left -= 1
+    return counts
 
 
 def addresses_needed(connections: int, ports: int) -> int:

@@ -7,7 +7,7 @@ generated from them. The functions below select rows by the fields of the rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -858,31 +858,53 @@ def reasons_against(measurement: Measurement, *, of_reference: bool = False) -> 
     """The reasons why a measurement is not valid, one sentence each; empty if it is valid. The schema checks the
     ledger's balance.
     """
-    applying = (rule for rule in thresholds_of("measurement") if not (of_reference and rule.exempts_reference))
-    return [reason for rule in applying if (reason := rule.reason_against(measurement))]
+    rules = [rule for rule in thresholds_of("measurement") if not (of_reference and rule.exempts_reference)]
+    return list(_reasons(measurement, rules))
+
+
+def _reasons(measurement: Measurement, rules: Sequence[Threshold]) -> Iterator[str]:
+    """The reasons of these rules, first those of the whole load and then those of each host."""
+    for rule in rules:
+        if reason := rule.reason_against(measurement):
+            yield reason
+    for name, part in _parts_of_hosts(measurement):
+        for rule in rules:
+            if rule in _OF_A_HOST and (reason := rule.reason_against(part)):
+                yield f"host {name}: {reason}"
+
+
+def _parts_of_hosts(measurement: Measurement) -> Iterator[tuple[str, Measurement]]:
+    """The measurement as each host saw it, by its name. In the values of all hosts together, one that lags is hidden
+    by the others.
+    """
+    for host in measurement.generator.hosts if measurement.generator else ():
+        yield host.name, measurement.model_copy(update={"generator": host.as_health()})
+
+
+_OF_A_HOST = (SEND_LAG, READ_LAG, WORKING_TIME, STEAL, THROTTLED)
+"""What is judged for each host on its own. What is the server's cause is judged for the whole load only."""
+
+
+def _breaks_any(measurement: Measurement, rules: Iterable[Threshold]) -> bool:
+    """Whether the load, or a host's part of it, breaks one of these rules."""
+    return next(_reasons(measurement, list(rules)), None) is not None
 
 
 def is_disturbed(measurement: Measurement) -> bool:
     """Whether the machine disturbed a measurement, so that it is worth repeating."""
-    return measurement.failure is None and any(
-        rule.is_broken_by(rule.value_of(measurement))
-        for rule in THRESHOLDS
-        if rule.cause == "machine" and not rule.lasts
+    return measurement.failure is None and _breaks_any(
+        measurement, (rule for rule in THRESHOLDS if rule.cause == "machine" and not rule.lasts)
     )
 
 
 def disturbances(measurement: Measurement) -> list[str]:
     """The reasons why a try of a search is unusable, one sentence each; empty if it is usable."""
-    return [reason for rule in _making_unusable(measurement) if (reason := rule.reason_against(measurement))]
+    return list(_reasons(measurement, list(_making_unusable(measurement))))
 
 
 def is_beyond_loadgen(measurement: Measurement) -> bool:
     """Whether the load of a try was too high for the load generator, so that repeating the try is useless."""
-    return any(
-        rule.is_broken_by(rule.value_of(measurement))
-        for rule in _making_unusable(measurement)
-        if rule.cause == "loadgen"
-    )
+    return _breaks_any(measurement, (rule for rule in _making_unusable(measurement) if rule.cause == "loadgen"))
 
 
 def _making_unusable(measurement: Measurement) -> Iterator[Threshold]:

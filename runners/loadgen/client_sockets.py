@@ -19,6 +19,8 @@ NEVER_NS = 1 << 62
 """A moment that does not come."""
 _SPIN_NS = 1_000_000
 """epoll rounds its timeout up to whole milliseconds, so for the last one before something is due we poll."""
+_TURN_NS = 20_000
+"""A turn without work takes a few microseconds. epoll that takes longer has waited."""
 _SECOND_NS = 1_000_000_000
 
 
@@ -31,10 +33,22 @@ class Opened(NamedTuple):
 
 
 class ClientSockets:
-    """The sockets of a job's clients that the compiled kernel does not serve. Raises `OSError` as `resolve_address`."""
+    """The sockets of a job's clients that the compiled kernel does not serve. Raises `OSError` as `resolve_address`.
+
+    If the load has its core alone, it polls all the time. A processor that sleeps can take milliseconds to wake up,
+    above all that of a virtual machine, and messages would be late by that.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self._polls = job.idling == "spin" and job.publisher != "process"
+        self.idle_ns = 0
+        """Nanoseconds in which nothing arrived and nothing was done."""
+        self.not_found_ns = clock_ns()
+        """What `ready_by` found last had not arrived at this moment."""
+        self._looked_ns = self._ended_ns = clock_ns()
+        """When the last look began, and when it ended."""
+        self._was_idle = False
         self._url = socket_url(job.url) if job.protocol == "socket.io" else job.url
         self._where = resolve_address(self._url, job.connect_timeout_s)
         self._epoll = select.epoll()
@@ -90,13 +104,28 @@ class ClientSockets:
 
         A client whose socket is forgotten meanwhile is left out.
         """
-        for descriptor, _ in self._epoll.poll(timeout_s):
+        return self._known(self._epoll.poll(timeout_s))
+
+    def _known(self, events: list[tuple[int, int]]) -> Iterator[int]:
+        for descriptor, _ in events:
             if (place := self._places.get(descriptor)) is not None:
                 yield place
 
     def ready_by(self, due_ns: int) -> Iterator[int]:
         """The places of clients whose sockets have events, after at most a tick, and before something is due then."""
-        return self.ready(min(TICK_S, max(0, due_ns - clock_ns() - _SPIN_NS) / _SECOND_NS))
+        began_ns = clock_ns()
+        timeout_s = 0.0 if self._polls else min(TICK_S, max(0, due_ns - began_ns - _SPIN_NS) / _SECOND_NS)
+        events = self._epoll.poll(timeout_s)
+        ended_ns = clock_ns()
+        has_waited = timeout_s > 0 and ended_ns - began_ns > _TURN_NS
+        self.not_found_ns = ended_ns if has_waited else self._looked_ns
+        if has_waited or not events:
+            # What lies between two turns without work is no work either.
+            is_next = self._was_idle and began_ns - self._ended_ns < _TURN_NS
+            self.idle_ns += ended_ns - (self._ended_ns if is_next else began_ns)
+        self._was_idle = not events
+        self._looked_ns, self._ended_ns = began_ns, ended_ns
+        return self._known(events)
 
     def wait(self, wake: int) -> bool:
         """Wait for a client's socket or for the file descriptor ``wake``; returns whether that one is readable."""

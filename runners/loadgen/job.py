@@ -383,6 +383,8 @@ class Streamed:
     together: int
     """Number of chunks that came with the one before them: within a tenth of the time that should be between them."""
     took_ns: int
+    working_ns: int
+    """Time that was not spent waiting."""
     cpu_ns: int
     histograms: dict[str, SparseCounts]
     """Histograms in nanoseconds by name. ``first_chunk`` and ``chunk_lateness`` count from when chunks were due;
@@ -436,6 +438,8 @@ class Delivered:
     publisher_connections: int
     """Number of connections that the publisher of messages from outside opened."""
     took_ns: int
+    working_ns: int
+    """Time that was not spent waiting."""
     cpu_ns: int
     histograms: dict[str, SparseCounts]
     """Histograms in nanoseconds by name. ``delivery``: from when a message was due to its arrival; ``rejoin``: from

@@ -200,7 +200,8 @@ class OwnStreams(StreamClients[_Reader]):
             missing=0,
             wrong=0,
             together=0,
-            took_ns=clock_ns() - self._began_ns,
+            took_ns=(took_ns := clock_ns() - self._began_ns),
+            working_ns=max(0, took_ns - self._sockets.idle_ns),
             cpu_ns=time.process_time_ns() - cpu_ns,
             causes=self._causes.counted(),
             histograms={

@@ -45,8 +45,6 @@ then after twice the time before (RFC 6298): what is dropped for 5 s comes after
 _SECOND_NS = 1_000_000_000
 _IN_TIME_NS = int(IN_TIME_S * _SECOND_NS)
 _NOT_ARRIVED = -1
-_WAITED_NS = 20_000
-"""epoll takes a few microseconds if a socket is ready."""
 _OUTSIDE = -1
 """The place of the publisher among the sockets, which is that of no member."""
 _RESET = struct.pack("ii", 1, 0)
@@ -148,8 +146,6 @@ class RoomMembers:
         """The index of the next message."""
         self._arrived_ns = 0
         """When a message arrived last."""
-        self._looked_ns = clock_ns()
-        """When we last looked which sockets are ready."""
         self._unread: deque[_Unread] = deque()
         self._forget()
         for place, member in enumerate(self._members):
@@ -184,6 +180,7 @@ class RoomMembers:
         Each run has a result of its own. Raises `SenderLostError` and `PublisherLostError`.
         """
         began_ns, cpu_ns = clock_ns(), time.process_time_ns()
+        self._sockets.idle_ns = 0
         until_ns = began_ns + int(seconds * _SECOND_NS)
         self._plan(began_ns, until_ns)
         tend_at_ns = 0
@@ -269,12 +266,7 @@ class RoomMembers:
 
     def _attend_all(self) -> None:
         due_ns = self._due[self._next][0] if self._next < len(self._due) else NEVER_NS
-        began_ns, looked_ns, since_ns = clock_ns(), 0, 0
-        for place in self._sockets.ready_by(began_ns if self._unread else due_ns):
-            if not looked_ns:
-                looked_ns = clock_ns()
-                # If we did not wait for it, it may have arrived just after we looked last.
-                since_ns = looked_ns if looked_ns - began_ns > _WAITED_NS else self._looked_ns
+        for place in self._sockets.ready_by(0 if self._unread else due_ns):
             if place == _OUTSIDE:
                 assert self._outside is not None
                 self._outside.attend()
@@ -284,9 +276,9 @@ class RoomMembers:
                 self._open(place, member, member.handshake)
             elif isinstance(member.connection, WebSocketConnection):
                 taken, now_ns = member.connection.take(), clock_ns()
-                self._unread.append(_Unread(place, member.connection, taken, now_ns, now_ns - since_ns))
+                lag_ns = now_ns - self._sockets.not_found_ns
+                self._unread.append(_Unread(place, member.connection, taken, now_ns, lag_ns))
             self._publish_due()
-        self._looked_ns = looked_ns or clock_ns()
         if self._unread:
             self._parse(self._unread.popleft())
 
@@ -470,6 +462,7 @@ class RoomMembers:
             refused=self._refused,
             away=sum(member.connection is None for member in members),
             took_ns=now_ns - began_ns,
+            working_ns=max(0, now_ns - began_ns - self._sockets.idle_ns),
             cpu_ns=time.process_time_ns() - cpu_ns,
             complete=len(last_ns),
             unpublished=0 if handed is None else handed.refused,

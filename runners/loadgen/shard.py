@@ -11,12 +11,13 @@ Input is the `Job` on the first line, and then commands:
   ``"cancel"`` it cancels them instead;
 - ``{"do": "deliver", "seconds": s}`` sends messages to rooms, and waits until all members are there and have them;
 - ``{"do": "visit", "seconds": s}`` lets visitors come and go for this long;
-- ``{"do": "finish"}`` ends the shard.
+- ``{"do": "beat"}`` requests the beat of the pushes (`push_beat`);
+- ``{"do": "finish", "beat_ns": t}`` ends the shard. Pushes are late from this beat; ``null``: the shard's own.
 
 Output is ``connected`` with a `Connected`, per slice ``loaded`` with a `Brief`, and ``paused`` with the bytes of a
 receive buffer. ``caught_up`` comes with a `CaughtUp`, ``recovered`` with a `Recovered`, ``streamed`` with a `Streamed`,
-``delivered`` with a `Delivered`, and ``visited`` with a `Visited`. The last line is ``sample`` with the `Sample`, or
-``error`` with a reason. Only a shard of messages has a sample.
+``delivered`` with a `Delivered`, ``visited`` with a `Visited`, and ``beat`` with a time of its clock. The last line is
+``sample`` with the `Sample`, or ``error`` with a reason. Only a shard of messages has a sample.
 
 The signal `STOP_EARLY` ends the slice in progress as if its time were over.
 """
@@ -129,6 +130,8 @@ class _Commands:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        self.beat_ns: int | None = None
+        """The beat of the command ``finish``."""
         self._rest = b""
 
     @property
@@ -151,7 +154,8 @@ class _Commands:
             if not self.waiting:
                 idle(self.descriptor)
             command = json.loads(self.next())
-            if command == {"do": "finish"}:
+            if command["do"] == "finish":
+                self.beat_ns = command["beat_ns"]
                 return
             yield command
 
@@ -266,9 +270,12 @@ class _LoadShard(_Shard):
                     self._check_alive()
                     self.warmup = self.engine.totals.ledger
                     self.engine.forget()
+                case {"do": "beat"}:
+                    pushes = self.engine.pushes
+                    emit({"event": "beat", "beat_ns": push_beat(pushes.number, pushes.at_ns, self.job.push_period_s)})
                 case _:
                     raise ShardError(f"unknown command: {command}")
-        emit({"event": "sample", "sample": asdict(self._sample())})
+        emit({"event": "sample", "sample": asdict(self._sample(commands.beat_ns))})
         self.engine.close()
 
     def _check_alive(self) -> None:
@@ -284,7 +291,7 @@ class _LoadShard(_Shard):
         finally:
             reconnection.close()
 
-    def _sample(self) -> Sample:
+    def _sample(self, beat_ns: int | None) -> Sample:
         engine, job = self.engine, self.job
         engine.finish_rows()
         surplus = engine.count_surplus()
@@ -294,7 +301,7 @@ class _LoadShard(_Shard):
         histograms["connect"] = self.connected.counts
         pushes = push_events = pushes_missed = 0
         if job.push_period_s:
-            lateness = push_lateness(engine.pushes.number, engine.pushes.at_ns, job.push_period_s)
+            lateness = push_lateness(engine.pushes.number, engine.pushes.at_ns, job.push_period_s, beat_ns)
             pushes = totals.pushes  # those that arrived during a drain belong to no second of the window
             push_events = len(set(engine.pushes.number))
             pushes_missed = missed_pushes(engine.pushes, len(self.clients), int(job.drain_s * _SECOND_NS))
@@ -413,17 +420,32 @@ def compression_of(connections: Iterable[Connection]) -> dict[str, int]:
     return dict(Counter(DECLINED if one is None else str(one.agreement) for one in found))
 
 
-def push_lateness(number: array[int], at_ns: array[int], period_s: float) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The lateness of each push in nanoseconds, shape (n,).
+def push_beat(number: array[int], at_ns: array[int], period_s: float) -> int | None:
+    """The beat of the pushes: when push 0 was due, in nanoseconds of this shard's clock; ``None`` without a push.
 
     Push k is due at t0 + k * period. A client does not know the server's t0. We use the earliest steady beat that fits
     all arrivals: t0 = min(arrival - k * period). A stall or a drifting timer is visible as lateness, but a constant
     delay of all pushes is not.
     """
+    return int(_beats(number, at_ns, period_s).min()) if len(number) else None
+
+
+def push_lateness(
+    number: array[int], at_ns: array[int], period_s: float, beat_ns: int | None = None
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The lateness of each push in nanoseconds, shape (n,), counted from a beat; ``None``: that of these pushes.
+
+    Where several shards receive the same pushes, the beat is the earliest of all shards.
+    """
     if not len(number):
         return np.zeros(0, dtype=np.int64)
-    beat = np.array(at_ns, dtype=np.int64) - np.array(number, dtype=np.int64) * int(period_s * _SECOND_NS)
-    return np.asarray(beat - beat.min(), dtype=np.int64)
+    beats = _beats(number, at_ns, period_s)
+    return np.asarray(beats - (beats.min() if beat_ns is None else beat_ns), dtype=np.int64)
+
+
+def _beats(number: array[int], at_ns: array[int], period_s: float) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """For each push, when push 0 was due if this one is not late."""
+    return np.array(at_ns, dtype=np.int64) - np.array(number, dtype=np.int64) * int(period_s * _SECOND_NS)
 
 
 def missed_pushes(pushes: Pushes, clients: int, patience_ns: int) -> int:

@@ -233,7 +233,8 @@ class Streaming(StreamClients[_Client]):
             missing=self._missing,
             wrong=self._wrong,
             together=self._together,
-            took_ns=clock_ns() - began_ns,
+            took_ns=(took_ns := clock_ns() - began_ns),
+            working_ns=max(0, took_ns - self._sockets.idle_ns),
             cpu_ns=time.process_time_ns() - cpu_ns,
             causes=self._causes.counted(),
             histograms={

@@ -27,6 +27,7 @@ from runners.loading.load_result import (
     merge_samples,
 )
 from runners.loading.shards import Events, Launch, LoadError, Shard, ShardHandle
+from runners.record import HostLostError
 
 _SLACK_S = 20.0
 """Seconds beyond the planned time after which a shard counts as hung."""
@@ -78,7 +79,8 @@ def apply(
 class ShardGroup:
     """The shards of a load, which connect and apply slices of load on command. Leaving this context manager ends them.
 
-    Entering it starts the shards. This takes a second, in which a server may start. All methods raise `LoadError`.
+    Entering it starts the shards. This takes a second, in which a server may start. All methods raise `LoadError`, and
+    `HostLostError` if shards run on hosts.
     """
 
     def __init__(
@@ -99,6 +101,11 @@ class ShardGroup:
             raise
         self._hooks.started([shard.pid for shard in self._shards if shard.pid is not None])
         return self
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host of each shard; empty names: this machine."""
+        return tuple(shard.host for shard in self._shards)
 
     def __exit__(self, *_: object) -> None:
         self._stop()
@@ -188,7 +195,7 @@ class ShardGroup:
         new one listened, by `time.perf_counter_ns`.
         """
         samples = [Recovered(**event["recovered"]) for event in self._gather("recovered", self._recovery_s)]
-        return merge_recovered(samples, since_ns, listening_ns)
+        return merge_recovered(samples, since_ns, listening_ns, [shard.clock() for shard in self._shards])
 
     def stream(self, seconds: float) -> StreamResult:
         """Begin streams for so many seconds, and read all of them to their end."""
@@ -208,13 +215,14 @@ class ShardGroup:
         return self._streamed(self._cancelled_s)
 
     def _streamed(self, seconds: float) -> StreamResult:
-        return merge_clients([Streamed.from_mapping(one["streamed"]) for one in self._gather("streamed", seconds)])
+        found = [Streamed.from_mapping(one["streamed"]) for one in self._gather("streamed", seconds)]
+        return merge_clients(found, self.hosts)
 
     def deliver(self, seconds: float) -> DeliveryResult:
         """Send messages to rooms for so many seconds, and wait until all members are there and have them."""
         self._send({"do": "deliver", "seconds": float(seconds)})
         (event,) = self._gather("delivered", seconds + PATIENCE_S)
-        return merge_clients([Delivered.from_mapping(event["delivered"])])
+        return merge_clients([Delivered.from_mapping(event["delivered"])], self.hosts)
 
     def begin_visits(self, seconds: float) -> None:
         """Let visitors come and go for so many seconds; `end_visits` waits for this."""
@@ -224,13 +232,30 @@ class ShardGroup:
     def end_visits(self) -> ClientsResult[Visited]:
         """Wait until all visitors have left."""
         found = self._gather("visited", self._visits_s)
-        return merge_clients([Visited.from_mapping(one["visited"]) for one in found])
+        return merge_clients([Visited.from_mapping(one["visited"]) for one in found], self.hosts)
 
     def finish(self) -> LoadResult:
         """Close the connections and merge the samples of all shards."""
-        self._send({"do": "finish"})
+        beats, clock_error_ns = self._common_beat()
+        for shard, beat_ns in zip(self._shards, beats, strict=True):
+            shard.send({"do": "finish", "beat_ns": beat_ns})
         samples = [Sample.from_mapping(event["sample"]) for event in self._gather("sample", 0.0)]
-        return merge_samples(samples, self._warm_up)
+        return merge_samples(samples, self._warm_up, self.hosts, clock_error_ns)
+
+    def _common_beat(self) -> tuple[list[int | None], int]:
+        """The earliest beat of pushes that one of the shards has seen, by the clock of each, and how wrong it can be;
+        both in nanoseconds. A server that pushes to one client after the other is late for the clients of the last
+        shard.
+        """
+        if not self._job.push_period_s or len(self._shards) == 1:
+            return [None] * len(self._shards), 0
+        self._send({"do": "beat"})
+        beats = [event["beat_ns"] for event in self._gather("beat", 0.0)]
+        clocks = [shard.clock() for shard in self._shards]
+        seen = [beat_ns - clock.offset_ns for beat_ns, clock in zip(beats, clocks, strict=True) if beat_ns is not None]
+        earliest_ns = min(seen, default=None)
+        common = [None if earliest_ns is None else earliest_ns + clock.offset_ns for clock in clocks]
+        return common, max(clock.error_ns for clock in clocks)
 
     def _send(self, command: dict[str, Any]) -> None:
         for shard in self._shards:
@@ -256,6 +281,8 @@ class ShardGroup:
                 continue
             if event["event"] == "error":
                 raise LoadError(event["reason"])
+            if event["event"] == "lost":
+                raise HostLostError(event["reason"])
             if event["event"] == "ended":
                 # After its sample a shard may end.
                 if index not in found:

@@ -25,9 +25,11 @@ from runners.loadgen.job import (
     Visited,
 )
 from runners.loadgen.pace import Closed, Pace
+from runners.loading.clocks import OUR_CLOCK, ClockOffset
 from runners.record import Compression, Connections, ErrorCause, Histogram, Messages, Traffic
 
 Seen = TypeVar("Seen", Streamed, Delivered, Visited)
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,14 @@ class LoadResult:
     histograms: dict[str, Histogram]
     seconds: tuple[Histogram, ...]
     warm_up: WarmUp
+    hosts: tuple[str, ...] = ()
+    """The host of each shard; empty names and none: this machine."""
+    clock_error_ns: int = 0
+    """How wrong times can be that are counted across the clocks of the shards: the lateness of pushes."""
+
+    def by_host(self) -> dict[str, LoadResult]:
+        """The part of each host, by its name; empty if there are no hosts."""
+        return {host: merge_samples(part, self.warm_up) for host, part in _by_host(self.samples, self.hosts).items()}
 
     @property
     def window_s(self) -> float:
@@ -114,6 +124,8 @@ class RecoveryResult:
     """Connections that ended, by what the client saw."""
     answers: list[tuple[int, int]]
     """When each answered message was due, since the end of the server, and its latency; both in nanoseconds."""
+    clock_error_ns: int = 0
+    """How wrong these times can be, because the clients have other clocks than the server."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,12 @@ class ClientsResult(Generic[Seen]):
 
     shards: tuple[Seen, ...]
     histograms: dict[str, Histogram]
+    hosts: tuple[str, ...] = ()
+    """The host of each shard; empty names and none: this machine."""
+
+    def by_host(self) -> dict[str, ClientsResult[Seen]]:
+        """The part of each host, by its name; empty if there are no hosts."""
+        return {host: merge_clients(part) for host, part in _by_host(self.shards, self.hosts).items()}
 
     def total(self, value_of: Callable[[Seen], int]) -> int:
         """The sum of a value over all shards."""
@@ -139,6 +157,19 @@ class ClientsResult(Generic[Seen]):
         """The CPU time of the busiest shard, in percent of its time."""
         return round(max(100 * one.cpu_ns / one.took_ns for one in self.shards), 2)
 
+    def health_values(self: ClientsResult[Streamed] | ClientsResult[Delivered]) -> dict[str, Any]:
+        """The performance of the load generator, by key of `LoadgenHealth`."""
+        send_lag, read_lag = self.histograms["send_lag"], self.histograms["read_lag"]
+        return {
+            "shards": len(self.shards),
+            "cpu_percent": self.cpu_percent,
+            "working_percent": round(max(100 * one.working_ns / one.took_ns for one in self.shards), 2),
+            "send_lag_p50_ms": send_lag.percentile_ms(0.5),
+            "send_lag_p99_ms": send_lag.percentile_ms(0.99),
+            "send_lag_max_ms": send_lag.percentile_ms(1.0),
+            "read_lag_p99_ms": read_lag.percentile_ms(0.99),
+        }
+
     @property
     def causes(self) -> CauseTable:
         """What ended connections."""
@@ -149,16 +180,30 @@ StreamResult = ClientsResult[Streamed]
 DeliveryResult = ClientsResult[Delivered]
 
 
-def merge_clients(shards: Sequence[Seen]) -> ClientsResult[Seen]:
-    """Add up the histograms of all shards."""
+def _by_host(shards: Iterable[Part], hosts: Iterable[str]) -> dict[str, list[Part]]:
+    """The results of the shards of each host, by its name; without those of this machine."""
+    found: dict[str, list[Part]] = {}
+    for shard, host in zip(shards, hosts, strict=False):
+        if host:
+            found.setdefault(host, []).append(shard)
+    return found
+
+
+def merge_clients(shards: Sequence[Seen], hosts: Sequence[str] = ()) -> ClientsResult[Seen]:
+    """Add up the histograms of all shards. ``hosts``: that of each."""
     names = shards[0].histograms
     return ClientsResult(
-        tuple(shards), {name: merge_counts([one.histograms[name] for one in shards]) for name in names}
+        tuple(shards), {name: merge_counts([one.histograms[name] for one in shards]) for name in names}, tuple(hosts)
     )
 
 
-def merge_samples(samples: Sequence[Sample], warm_up: WarmUp) -> LoadResult:
-    """Add up ledgers and histograms. Percentiles are always computed from the sums."""
+def merge_samples(
+    samples: Sequence[Sample], warm_up: WarmUp, hosts: Sequence[str] = (), clock_error_ns: int = 0
+) -> LoadResult:
+    """Add up ledgers and histograms. Percentiles are always computed from the sums.
+
+    ``hosts``: that of each sample. ``clock_error_ns``: how wrong times across their clocks can be.
+    """
     names = samples[0].histograms
     return LoadResult(
         samples=tuple(samples),
@@ -166,6 +211,8 @@ def merge_samples(samples: Sequence[Sample], warm_up: WarmUp) -> LoadResult:
         histograms={name: merge_counts([sample.histograms[name] for sample in samples]) for name in names},
         seconds=tuple(merge_counts(column) for column in zip(*(sample.seconds for sample in samples), strict=False)),
         warm_up=warm_up,
+        hosts=tuple(hosts),
+        clock_error_ns=clock_error_ns,
     )
 
 
@@ -178,14 +225,22 @@ def _times_since(start_ns: int, moments: Sequence[int]) -> Histogram:
     return Histogram(counts_of(np.array(moments, dtype=np.int64) - start_ns))
 
 
-def merge_recovered(samples: Sequence[Recovered], since_ns: int, listening_ns: int) -> RecoveryResult:
+def merge_recovered(
+    samples: Sequence[Recovered], since_ns: int, listening_ns: int, clocks: Sequence[ClockOffset] = ()
+) -> RecoveryResult:
     """Add up the recoveries of all shards. Times in the result are relative to ``since_ns`` and, once, to
     ``listening_ns``, both of `time.perf_counter_ns`. A client may be back a moment before we see that the server
     listens; this counts as no time.
+
+    ``clocks``: that of each shard; none: they are ours. By a clock that is not ours, a client can notice the end a
+    moment before it; this counts as no time, too.
     """
-    back_at = [moment for sample in samples for moment in sample.back_at]
+    clocks = clocks or [OUR_CLOCK] * len(samples)
+    on_our_clock = [(sample, clock.offset_ns) for sample, clock in zip(samples, clocks, strict=True)]
+    gone_at = [max(since_ns, moment - ahead_ns) for sample, ahead_ns in on_our_clock for moment in sample.gone_at]
+    back_at = [max(since_ns, moment - ahead_ns) for sample, ahead_ns in on_our_clock for moment in sample.back_at]
     return RecoveryResult(
-        noticed=_times_since(since_ns, [moment for sample in samples for moment in sample.gone_at]),
+        noticed=_times_since(since_ns, gone_at),
         back=_times_since(since_ns, back_at),
         back_after_listening=_times_since(listening_ns, [max(listening_ns, moment) for moment in back_at]),
         lost=sum(sample.lost for sample in samples),
@@ -193,7 +248,12 @@ def merge_recovered(samples: Sequence[Recovered], since_ns: int, listening_ns: i
         attempts=sum(sample.attempts for sample in samples),
         away=sum(sample.away for sample in samples),
         endings=_summed(sample.endings for sample in samples),
-        answers=[(due_ns - since_ns, latency_ns) for sample in samples for due_ns, latency_ns in sample.answers],
+        answers=[
+            (due_ns - ahead_ns - since_ns, latency_ns)
+            for sample, ahead_ns in on_our_clock
+            for due_ns, latency_ns in sample.answers
+        ],
+        clock_error_ns=max(clock.error_ns for clock in clocks),
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from runners import process
 from runners.loadgen.job import REFUSED, STOP_EARLY
+from runners.loading.clocks import OUR_CLOCK, ClockOffset
 from runners.record import RtsiteError
 
 
@@ -28,17 +29,30 @@ class LoadError(RtsiteError):
     """The load could not be applied."""
 
 
-Events = queue.SimpleQueue[tuple[int, dict[str, Any]]]
-"""What shards say, each event with the index of its shard."""
+Event = tuple[int, dict[str, Any]]
+"""What a shard says, with the index of the shard."""
+Events = queue.SimpleQueue[Event]
+"""The events of all shards of a load."""
+
+
+class EventSink(Protocol):
+    """Takes events, from any thread."""
+
+    def put(self, item: Event, /) -> object: ...
 
 
 class ShardHandle(Protocol):
     """A shard that applies a part of a load, wherever it runs. Its events are in the queue that it was started with;
-    the last one is ``ended``, or ``error`` with a reason.
+    the last one is ``ended``, or ``error`` with a reason, or ``lost`` if its host is.
     """
 
     pid: int | None
     """Its process on this machine, if it is one."""
+    host: str
+    """The name of the host that it runs on; empty: this machine."""
+
+    def clock(self) -> ClockOffset:
+        """How far its clock was from ours, at any time since it was started."""
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; no effect if it has ended."""
@@ -127,8 +141,9 @@ class Shard:
     """One load generator process, and the thread that reads its events."""
 
     pid: int | None
+    host = ""
 
-    def __init__(self, index: int, events: Events) -> None:
+    def __init__(self, index: int, events: EventSink) -> None:
         if sys.platform != "linux":
             raise LoadError("the load generator needs epoll, which only Linux has; measure on Linux")
         (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
@@ -142,6 +157,10 @@ class Shard:
                 os.close(stream)
         self._reader = threading.Thread(target=self._read, args=(index, events), daemon=True)
         self._reader.start()
+
+    def clock(self) -> ClockOffset:
+        """It is the same clock."""
+        return OUR_CLOCK
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command to the shard; no effect if it has ended."""
@@ -159,7 +178,7 @@ class Shard:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, STOP_EARLY)
 
-    def _read(self, index: int, events: Events) -> None:
+    def _read(self, index: int, events: EventSink) -> None:
         for line in self._stdout:
             if line.endswith("\n"):  # otherwise it was killed while it wrote
                 events.put((index, json.loads(line)))

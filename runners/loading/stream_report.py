@@ -25,18 +25,8 @@ def build_stream_report(
     window_s = max(shard.window_ns for shard in result.shards) / 1e9
     begun, completed = result.total(lambda shard: shard.begun), result.total(lambda shard: shard.completed)
     broken, unfinished = result.total(lambda shard: shard.broken), result.total(lambda shard: shard.unfinished)
-    send_lag, read_lag = result.histograms["send_lag"], result.histograms["read_lag"]
     causes = result.causes
-    health = LoadgenHealth(
-        shards=len(result.shards),
-        cpu_percent=result.cpu_percent,
-        working_percent=result.cpu_percent,  # it polls for at most a millisecond before each stream
-        send_lag_p50_ms=send_lag.percentile_ms(0.5),
-        send_lag_p99_ms=send_lag.percentile_ms(0.99),
-        send_lag_max_ms=send_lag.percentile_ms(1.0),
-        read_lag_p99_ms=read_lag.percentile_ms(0.99),
-        **conditions,
-    )
+    health = LoadgenHealth(**result.health_values(), **conditions)
     values: dict[str, Any] = {
         "duration_s": round(window_s, 6),
         "offered_per_s": None if isinstance(job.pace, Closed) else result.total(lambda shard: shard.due) / window_s,

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from runners import machine
 from runners.judging import thresholds
 from runners.loadgen.job import Job
+from runners.loading.driver import Hooks, ShardGroup
 from runners.loading.job_building import build_job
+from runners.loading.load_place import THIS_MACHINE, LoadPlace
 from runners.record import (
     Failure,
     FrameworkFacts,
@@ -58,6 +60,16 @@ class Conditions:
     seed: int
     earlier: tuple[Measurement, ...] = ()
     """What was measured in earlier rounds. It shows where a search begins."""
+    place: LoadPlace = THIS_MACHINE
+    """Where the load comes from."""
+
+    def most_shards(self) -> int:
+        """The number of shards that can apply load at once."""
+        return self.place.most_shards(self.cores.loadgen)
+
+    def shard_group(self, shards: int, hooks: Hooks | None = None) -> ShardGroup:
+        """So many shards, where the load comes from."""
+        return self.place.group(shards, self.cores.loadgen, hooks)
 
 
 @dataclass(frozen=True)

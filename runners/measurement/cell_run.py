@@ -102,19 +102,19 @@ class CellRun:
 
     def connect(self) -> None:
         """Start the load generator, and open all connections."""
-        cell, cores = self.cell, self._conditions.cores
+        cell, conditions = self.cell, self._conditions
         hooks = driver.Hooks(each_second=self.look, is_hopeless=lambda: self.deployment.has_ended)
-        shards = count_shards(cell.scenario.spoken, cell.scenario.connections, len(cores.loadgen))
+        shards = count_shards(cell.scenario.spoken, cell.scenario.connections, conditions.most_shards())
         with self.deployment.stage("connect"):
-            self._load = self._stack.enter_context(driver.ShardGroup(shards, cores.loadgen, hooks))
-            job = build_cell_job(cell, self._conditions, self.deployment.server)
+            self._load = self._stack.enter_context(conditions.shard_group(shards, hooks))
+            job = build_cell_job(cell, conditions, self.deployment.server)
             self._load.connect(job)
             if cell.scenario.visits is not None:
-                self._visitors = self._stack.enter_context(driver.ShardGroup(1, cores.loadgen, hooks))
+                self._visitors = self._stack.enter_context(conditions.shard_group(1, hooks))
                 self._visitors.connect(replace(job, visits=cell.scenario.visits))
             if cell.scenario.second is not None:
                 beside = driver.Hooks(is_hopeless=hooks.is_hopeless)
-                self._second = self._stack.enter_context(driver.ShardGroup(1, cores.loadgen, beside))
+                self._second = self._stack.enter_context(conditions.shard_group(1, beside))
                 self._second.connect(second_job(job, cell.scenario.second))
 
     def warm_up(self) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from runners import resources
-from runners.loadgen.job import Connected, Job
+from runners.loadgen.job import Connected, Delivered, Job, Streamed
 from runners.loading import driver
-from runners.loading.load_result import ClientsResult, Seen, compression_record
+from runners.loading.load_result import ClientsResult, compression_record
 from runners.measurement.cell import (
     Cell,
     Conditions,
@@ -24,6 +24,8 @@ from runners.measurement.cell import (
 from runners.measurement.interference import Interference
 from runners.record import Connections, ErrorCause, Usage
 from runners.serving.deployment import Deployment, Deployments, StageError
+
+Clients = TypeVar("Clients", Streamed, Delivered)
 
 
 class Watching:
@@ -85,9 +87,9 @@ def measure_clients(
     *,
     shards: int,
     prepare: Callable[[Deployment, Job], AbstractContextManager[Prepared]] = _unchanged,
-    load: Callable[[driver.ShardGroup, Watching], ClientsResult[Seen]],
-    messages_of: Callable[[Seen], int],
-    record: Callable[[ClientsResult[Seen], ServerUnderLoad], dict[str, Any]],
+    load: Callable[[driver.ShardGroup, Watching], ClientsResult[Clients]],
+    messages_of: Callable[[Clients], int],
+    record: Callable[[ClientsResult[Clients], ServerUnderLoad], dict[str, Any]],
 ) -> MeasurementResult:
     """Start a new server, connect clients, load it and make a measurement of the result.
 
@@ -96,7 +98,7 @@ def measure_clients(
     CPU time is divided. ``record``: what this load alone has, by key of `Measurement`; it may raise `StageError`.
     """
     scenario, cores = cell.scenario, conditions.cores
-    interference = Interference(cores)
+    interference = Interference(cores, conditions.place)
     blank = blank_measurement(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(
@@ -107,7 +109,7 @@ def measure_clients(
             with prepare(deployment, build_cell_job(cell, conditions, deployment.server)) as (job, watches):
                 watching = Watching({**deployment.watches(), **watches}, interference)
                 hooks = driver.Hooks(each_second=watching.look, is_hopeless=lambda: deployment.has_ended)
-                with driver.ShardGroup(shards, cores.loadgen, hooks) as running:
+                with conditions.shard_group(shards, hooks) as running:
                     with deployment.stage("connect"):
                         connected = running.connect(job)
                     with deployment.stage("load"):
@@ -128,9 +130,10 @@ def measure_clients(
     return MeasurementResult(judged(measurement, cell), {})
 
 
-def _values(result: ClientsResult[Seen], connected: Sequence[Connected], interference: Interference) -> dict[str, Any]:
+def _values(
+    result: ClientsResult[Clients], connected: Sequence[Connected], interference: Interference
+) -> dict[str, Any]:
     """The values that all these loads have, by key of `Measurement`."""
-    send_lag, read_lag = result.histograms["send_lag"], result.histograms["read_lag"]
     return {
         "valid": True,
         "duration_s": round(result.seconds, 6),
@@ -145,12 +148,6 @@ def _values(result: ClientsResult[Seen], connected: Sequence[Connected], interfe
             ErrorCause(error=one.error, count=one.times, example=one.example) for one in result.causes.counted()
         ],
         "generator": interference.health(
-            shards=len(result.shards),
-            cpu_percent=result.cpu_percent,
-            working_percent=result.cpu_percent,  # it polls for at most a millisecond before each message
-            send_lag_p50_ms=send_lag.percentile_ms(0.5),
-            send_lag_p99_ms=send_lag.percentile_ms(0.99),
-            send_lag_max_ms=send_lag.percentile_ms(1.0),
-            read_lag_p99_ms=read_lag.percentile_ms(0.99),
+            result.health_values(), {host: part.health_values() for host, part in result.by_host().items()}
         ),
     }

@@ -37,7 +37,7 @@ _MB = 1e6
 def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
     """Connect the scenario's clients step by step, up to the first step in which the server does not accept all."""
     scenario, cores = cell.scenario, conditions.cores
-    interference = Interference(cores)
+    interference = Interference(cores, conditions.place)
     blank = blank_measurement(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(
@@ -51,11 +51,12 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
             connected: list[Connected] = []
             idle: IdleClients | None = None
             groups: list[driver.ShardGroup] = []
+            hosts: set[str] = set()
             refusal = ""
             listening = sockets.read_listening(deployment.server.port)
             interference.begin()
             for total in scenario.steps:
-                running = stack.enter_context(driver.ShardGroup(1, cores.loadgen))
+                running = stack.enter_context(conditions.shard_group(1))
                 job = build_cell_job(
                     cell,
                     conditions,
@@ -69,6 +70,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
                     with deployment.stage("connect"):
                         connected += running.connect(job)
                     groups.append(running)
+                    hosts.update(filter(None, running.hosts))
                 except StageError as error:
                     # Where earlier clients are connected, a step without a single client is the server's ceiling.
                     if not scenario.hold_s or not connected or deployment.has_ended:
@@ -96,6 +98,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
     took_s = sum(one.took_ns for one in connected) / 1e9
     established = sum(one.established for one in connected)
     busy = round(100 * sum(one.cpu_ns for one in connected) / 1e9 / took_s, 2)
+    health = {"shards": 1, "cpu_percent": busy, "working_percent": busy}
     measurement = completed(
         blank,
         valid=True,
@@ -117,7 +120,7 @@ def measure_connecting(cell: Cell, conditions: Conditions, deployments: Deployme
         **usages,
         tls=deployment.tls,
         proxy_complaints=deployment.proxy.complaints() if deployment.proxy else [],
-        generator=interference.health(shards=1, cpu_percent=busy, working_percent=busy),
+        generator=interference.health(health, dict.fromkeys(hosts, health)),
     )
     return MeasurementResult(judged(measurement, cell), {})
 

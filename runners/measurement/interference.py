@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from runners import control_groups, machine, resources
+from runners.loading.load_place import THIS_MACHINE, HostWindow, LoadPlace, host_health
 from runners.record import LoadgenHealth
+
+NO_HOSTS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+"""Load from this machine has no hosts."""
 
 
 class Interference:
-    """Interference in one window, between `begin` and `end`. ``cores``: those of the measurement."""
+    """Interference in one window, between `begin` and `end`. ``cores``: those of the measurement. ``place``: where the
+    load comes from.
+    """
 
-    def __init__(self, cores: machine.CoreShare | None = None) -> None:
+    def __init__(self, cores: machine.CoreShare | None = None, place: LoadPlace = THIS_MACHINE) -> None:
+        self._place = place
+        self._hosts: list[HostWindow] = []
         self.shared_core = cores is not None and cores.is_shared
         self.throttled_periods: int | None = None
         self._server_cpus = cores.server if cores is not None else []
@@ -38,10 +48,12 @@ class Interference:
         self._steal = machine.read_steal()
         self._server_steal_s = machine.read_steal_of(self._server_cpus)
         self._throttled = control_groups.throttled_periods()
+        self._place.open_window()
         self._clocks = machine.read_clocks()
 
     def end(self) -> None:
         clocks = machine.read_clocks()
+        self._hosts = self._place.close_window()
         if control_groups.cpu_quota() is not None:
             self.throttled_periods = control_groups.throttled_periods() - self._throttled
         self.seconds = clocks.steady_s - self._clocks.steady_s
@@ -56,10 +68,13 @@ class Interference:
             stolen_s = machine.read_steal_of(self._server_cpus) - self._server_steal_s
             self.server_steal_percent = round(100 * max(0.0, stolen_s) / self.seconds, 3)
 
-    def health(self, **values: Any) -> LoadgenHealth:
-        """The health of the load generator: its own ``values`` and the interference."""
+    def health(self, values: Mapping[str, Any], of_hosts: Mapping[str, Mapping[str, Any]] = NO_HOSTS) -> LoadgenHealth:
+        """The health of the load generator: its own ``values`` and the interference. ``of_hosts``: the values of the
+        part of each host, by its name.
+        """
         return LoadgenHealth(
             **values,
+            hosts=[host_health(one, of_hosts[one.name]) for one in self._hosts if one.name in of_hosts],
             steal_percent=self.steal_percent,
             server_steal_percent=self.server_steal_percent,
             foreign_cpu_percent=self.foreign_percent,

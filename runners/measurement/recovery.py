@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
-from runners.loading import driver
+from runners.loading.clocks import hidden_by_clocks
 from runners.loading.load_result import compression_record
 from runners.measurement.cell import (
     Cell,
@@ -29,6 +30,8 @@ PATIENCE_S = 10.0
 """Seconds that a server has between SIGTERM and SIGKILL: Docker's default."""
 PIECE_S = 0.5
 """Length of the pieces of time that are compared with the time before."""
+_HEALTH = {"shards": 1, "cpu_percent": 0.0}
+"""Of the load generator, which has a fraction of a millisecond of work per second."""
 _SLOWER = 2.0
 _LEAST_MS = 5.0
 _ANSWERED = 0.9
@@ -39,7 +42,7 @@ long or below `_LEAST_MS`."""
 def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
     """End the server under load, restart it, and measure how its clients reconnect."""
     scenario, cores = cell.scenario, conditions.cores
-    interference = Interference(cores)
+    interference = Interference(cores, conditions.place)
     blank = blank_measurement(conditions)
     with ExitStack() as stack:
         deployment = stack.enter_context(
@@ -48,7 +51,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
         try:
             deployment.start(scenario.readiness)
             with deployment.stage("connect"):
-                running = stack.enter_context(driver.ShardGroup(1, cores.loadgen))
+                running = stack.enter_context(conditions.shard_group(1))
                 connected = running.connect(build_cell_job(cell, conditions, deployment.server))
             interference.begin()
             began_at = time.perf_counter_ns()
@@ -71,17 +74,25 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
         except StageError as error:
             return MeasurementResult(completed(blank, failure=error.failure), {})
     established = sum(one.established for one in connected)
+    times = {
+        "noticed_ms": recovered.noticed.percentiles(),
+        "back_ms": recovered.back.percentiles(),
+        "back_after_listening_ms": recovered.back_after_listening.percentiles(),
+    }
+    left_out = {
+        name: why for name, found in times.items() if (why := hidden_by_clocks(recovered.clock_error_ns, found))
+    }
+    known: dict[str, Any] = {name: found for name, found in times.items() if name not in left_out}
     measurement = completed(
         blank,
         valid=True,
+        left_out={f"recovery.{name}": why for name, why in left_out.items()},
         duration_s=round((ended_at - began_at) / 1e9, 6),
         connections=Connections(planned=scenario.connections, established=established, closed_early=0),
         compression=compression_record(connected),
         recovery=Recovery(
             restart_s=round((restarted_at - killed_at) / 1e9, 6),
-            noticed_ms=recovered.noticed.percentiles(),
-            back_ms=recovered.back.percentiles(),
-            back_after_listening_ms=recovered.back_after_listening.percentiles(),
+            **known,
             lost=recovered.lost,
             unsent=recovered.unsent,
             never_back=recovered.away,
@@ -92,7 +103,7 @@ def measure_recovery(cell: Cell, conditions: Conditions, deployments: Deployment
             endings=recovered.endings if ending else {},
         ),
         tls=deployment.tls,
-        generator=interference.health(shards=1, cpu_percent=0.0),
+        generator=interference.health(_HEALTH, dict.fromkeys(filter(None, running.hosts), _HEALTH)),
     )
     return MeasurementResult(judged(measurement, cell), {})
 

@@ -62,7 +62,7 @@ class _Search:
         scenario, conditions = self._cell.scenario.at(load), self._conditions
         one = Cell(self._cell.framework, self._cell.variant, self._cell.workload, scenario)
         circumstances = replace(conditions, profile=conditions.profile.of_probe(scenario))
-        with Deployments() as deployments:
+        with Deployments(address=conditions.place.address) as deployments:
             (result,) = window.measure_window([one], [circumstances], deployments)
         try:
             probe = capacity.judge_try(load, result.measurement, p99_limit_ms=self._search.settings.p99_limit_ms)

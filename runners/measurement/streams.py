@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -33,8 +33,8 @@ _LEAST_CORES = 0.02
 
 def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments) -> MeasurementResult:
     """Let clients request streams for the length of a window, and then cancel as many long ones at once."""
-    scenario, profile, cpus = cell.scenario, conditions.profile, conditions.cores.loadgen
-    shards = count_shards(scenario.spoken, scenario.connections, len(cpus))
+    scenario, profile = cell.scenario, conditions.profile
+    shards = count_shards(scenario.spoken, scenario.connections, conditions.most_shards())
 
     def load(running: driver.ShardGroup, watching: Watching) -> StreamResult:
         running.stream(profile.warmup_s)
@@ -42,7 +42,7 @@ def measure_streams(cell: Cell, conditions: Conditions, deployments: Deployments
             return running.stream(profile.window_s(scenario))
 
     def record(result: StreamResult, under: ServerUnderLoad) -> dict[str, Any]:
-        return {"warmup_s": profile.warmup_s, "streams": _record(result, _cost_of_cancelled(under, shards, cpus))}
+        return {"warmup_s": profile.warmup_s, "streams": _record(result, _cost_of_cancelled(under, shards, conditions))}
 
     return measure_clients(
         cell,
@@ -80,7 +80,7 @@ def _record(result: StreamResult, cost_s: float | None) -> Streams:
     )
 
 
-def _cost_of_cancelled(under: ServerUnderLoad, shards: int, cpus: Sequence[int]) -> float | None:
+def _cost_of_cancelled(under: ServerUnderLoad, shards: int, conditions: Conditions) -> float | None:
     """Cancel long streams of all clients at once; returns the CPU time that the server used for them afterwards, as
     seconds of what it had used before. ``None`` if that was too little to distinguish.
     """
@@ -90,7 +90,7 @@ def _cost_of_cancelled(under: ServerUnderLoad, shards: int, cpus: Sequence[int])
     long = StreamRequest(chunks, job.stream.chunks_per_s, together=job.connections)
     job = replace(job, stream=long, pace=Open(job.connections / LONG_STREAM_S))
     watch = deployment.watches()["server"]
-    with deployment.stage("load"), driver.ShardGroup(shards, cpus, under.hooks) as running:
+    with deployment.stage("load"), conditions.shard_group(shards, under.hooks) as running:
         running.connect(job)
         idle = _cores_used(watch.total_cpu_s, IDLE_S)
         running.begin_cancelled_streams(CANCELLED_AFTER_S)

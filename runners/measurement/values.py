@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runners.loadgen.pace import Open
+from runners.loading.clocks import hidden_by_clocks
 from runners.loading.load_result import LoadResult, loadgen_values, measured_values
 from runners.measurement.interference import Interference
 from runners.record import LoadgenHealth, SecondLoadRecord, Timeline
@@ -22,7 +23,11 @@ def load_values(result: LoadResult, scenario: Scenario) -> dict[str, Any]:
         values["pushes_per_s"] = round(pushes / result.window_s, 3)
         values["pushes_missed"] = result.total(lambda sample: sample.pushes_missed)
         events = max(sample.push_events for sample in result.samples)  # every shard receives the same pushes
-        values["push_lateness_ms"] = result.histograms["push_lateness"].percentiles(events)
+        lateness = result.histograms["push_lateness"].percentiles(events)
+        if why := hidden_by_clocks(result.clock_error_ns, lateness):
+            values["left_out"] = {"push_lateness_ms": why}
+        else:
+            values["push_lateness_ms"] = lateness
     return values
 
 
@@ -41,7 +46,10 @@ def loadgen_health(
     result: LoadResult, interference: Interference, *, neighbours_percent: float | None
 ) -> LoadgenHealth:
     """The health of the load generator, including the interference."""
-    return interference.health(**loadgen_values(result), neighbours_cpu_percent=neighbours_percent)
+    return interference.health(
+        {**loadgen_values(result), "neighbours_cpu_percent": neighbours_percent},
+        {host: loadgen_values(part) for host, part in result.by_host().items()},
+    )
 
 
 def timeline_of(result: LoadResult, *, copies: int = 1) -> Timeline:

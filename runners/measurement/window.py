@@ -25,7 +25,7 @@ def measure_window(
     busy without load, or if few take turns (see `Scenario.pauses_waiting`).
     """
     alone = len(cells) == 1
-    interference = Interference(conditions[0].cores)
+    interference = Interference(conditions[0].cores, conditions[0].place)
     with ExitStack() as stack:
         runs = []
         for cell, condition in zip(cells, conditions, strict=True):

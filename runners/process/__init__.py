@@ -2,6 +2,7 @@
 
 from runners.process.child import (
     GRACE_S,
+    LOOPBACK,
     PYTHON,
     Child,
     Finished,
@@ -15,6 +16,7 @@ from runners.process.child import (
 
 __all__ = [
     "GRACE_S",
+    "LOOPBACK",
     "PYTHON",
     "Child",
     "Finished",

@@ -23,6 +23,8 @@ GRACE_S = 2.0
 PYTHON = (sys.executable, "-P")
 """The start of a command that runs our own modules. With ``-P``, modules in the current folder cannot replace them, nor
 those of the standard library."""
+LOOPBACK = "127.0.0.1"
+"""The address of this machine that others cannot reach."""
 _ANSWER_S = 10.0
 _KILL_S = 10.0
 """Seconds in which killed processes must end. One that waits for a broken device, or that belongs to another user, can
@@ -225,9 +227,9 @@ def _dismiss(warden: subprocess.Popen[str]) -> None:
         warden.communicate(timeout=GRACE_S + _KILL_S)
 
 
-def find_free_port() -> int:
-    """A TCP port of the loopback interface that is free at this moment."""
+def find_free_port(address: str = LOOPBACK) -> int:
+    """A TCP port of this address of the machine that is free at this moment."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])

@@ -15,6 +15,7 @@ from runners.record.core_use import (
 from runners.record.disturbance import P99_DISTURBANCE_LIMIT, disturbance_percent
 from runners.record.docstrings import json_schema_of
 from runners.record.errors import (
+    HostLostError,
     InvalidError,
     NothingToDoError,
     RegressionError,
@@ -77,6 +78,8 @@ from runners.record.schema import (
     InstalledFacts,
     Legacy,
     LoadgenHealth,
+    LoadHost,
+    LoadHostHealth,
     LoadShare,
     Look,
     Machine,
@@ -189,12 +192,15 @@ __all__ = [
     "FrameworkFacts",
     "Histogram",
     "HistogramError",
+    "HostLostError",
     "HttpsUrl",
     "IdleClients",
     "InstalledFacts",
     "InvalidError",
     "Item",
     "Legacy",
+    "LoadHost",
+    "LoadHostHealth",
     "LoadShare",
     "LoadgenHealth",
     "Look",

@@ -21,6 +21,12 @@ class UnavailableError(RtsiteError):
     """
 
 
+class HostLostError(RtsiteError):
+    """A host of a cluster on which the work depends is lost, so that nothing more can be done now. It says nothing
+    about an application.
+    """
+
+
 class UsageError(RtsiteError):
     """The command line names something that does not exist."""
 

@@ -169,6 +169,23 @@ class Machine(Document):
     """CPU cores that a control group allows, for example that of a container; absent without a quota."""
 
 
+class LoadHost(Document):
+    """A machine from which load came; no host name, no address."""
+
+    name: Text
+    """The name of its worker in the cluster."""
+    cpu_model: Text
+    """The CPU model, as the operating system names it."""
+    cores: Count
+    """Physical cores that its worker may use."""
+    shards: Count
+    """Processes of the load generator that it runs at once."""
+    memory_mb: Count
+    """Total memory."""
+    kernel: Text
+    """Release of the operating system's kernel."""
+
+
 class Pinning(Document):
     """The logical CPUs that each side was confined to. An empty list means: not confined."""
 
@@ -307,6 +324,8 @@ class RunDocument(Document):
     rounds of everything."""
     adaptive: Adaptive | None = None
     """How the run chose the cells of its later rounds; absent if every round measured everything."""
+    load_hosts: list[LoadHost] = _NO_ITEMS
+    """The machines from which load came; empty if it was the machine of the servers."""
 
 
 class Percentiles(Document):
@@ -453,6 +472,36 @@ class Usage(Document):
     """CPU in percent of one core, broker included, with all clients connected and no load."""
 
 
+class LoadHostHealth(Document):
+    """Whether one of the machines from which load came was fast and quiet enough."""
+
+    name: Text
+    """The machine, as in ``load_hosts`` of the run."""
+    shards: Count
+    """Processes that applied its part of the load."""
+    cpu_percent: Amount
+    """As in `LoadgenHealth`."""
+    working_percent: Amount | None = None
+    """As in `LoadgenHealth`."""
+    send_lag_p99_ms: Amount | None = None
+    """How late messages were sent, 99th percentile."""
+    read_lag_p99_ms: Amount | None = None
+    """How long an answer may have waited to be read, 99th percentile."""
+    steal_percent: Amount | None = None
+    """CPU steal: share of its CPU time that the hypervisor gave to others."""
+    throttled_periods: Count | None = None
+    """Periods of a CPU quota in which the kernel stopped its processes."""
+    clock_offset_ms: float | None = None
+    """How far its clock was ahead of that of the machine of the servers."""
+    clock_error_ms: Amount | None = None
+    """How wrong that may be."""
+
+    def as_health(self) -> LoadgenHealth:
+        """The same values, as if there were no other machine."""
+        shared = self.model_dump(exclude={"name", "clock_offset_ms", "clock_error_ms"})
+        return LoadgenHealth(**shared)
+
+
 class LoadgenHealth(Document):
     """Whether the load generator was fast enough and the machine quiet enough for the values beside it."""
 
@@ -488,6 +537,8 @@ class LoadgenHealth(Document):
     """True where server and load generator had to run on the same core."""
     throttled_periods: Count | None = None
     """Periods of a CPU quota in which the kernel stopped the processes; absent without a quota."""
+    hosts: list[LoadHostHealth] = _NO_ITEMS
+    """The same of each machine from which load came; empty if it was the machine of the servers."""
 
 
 class Failure(Document):
@@ -672,9 +723,9 @@ class Recovery(Document):
 
     restart_s: Amount
     """Until the new server accepted connections."""
-    noticed_ms: Percentiles
+    noticed_ms: Percentiles | None = None
     """Until a client noticed that its connection was gone."""
-    back_ms: Percentiles
+    back_ms: Percentiles | None = None
     """Until a client was connected again."""
     back_after_listening_ms: Percentiles | None = None
     """Until a client was connected again, counted from when the new server accepted connections."""
@@ -973,6 +1024,8 @@ class Measurement(Document):
     """Whether the measurement counts."""
     invalid_reasons: list[Text] = _NO_ITEMS
     """Why it does not count, one sentence each."""
+    left_out: dict[Text, Text] = _NO_ENTRIES
+    """Values that are absent because they could not be measured well enough: why, by the name of the field."""
     failure: Failure | None = None
     """Why there are no values."""
     duration_s: Amount | None = None

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from runners import process
 from runners.loadgen import tls
 from runners.loadgen.causes import describe
 from runners.loadgen.job import ClientOptions
@@ -15,7 +16,8 @@ from runners.record import RtsiteError, TlsFacts
 CERTIFICATE, KEY, BOTH = "certificate.pem", "key.pem", "both.pem"
 """Names of the files: the server's certificate, its private key, and both in one file."""
 _AUTHORITY = "authority.pem"
-_NAMES = ("127.0.0.1", "localhost")
+_NAMES = (process.LOOPBACK, "localhost")
+"""The certificate names them besides the address of the server."""
 _TIMEOUT_S = 5.0
 
 
@@ -50,8 +52,8 @@ class Certificate:
             shutil.copy(self.folder / name, folder / name)
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """Make a certificate authority, and a certificate of it for the loopback interface: ECDSA keys on P-256.
+def make_certificate(folder: Path, address: str = process.LOOPBACK) -> Certificate:
+    """Make a certificate authority, and a certificate of it for this address: ECDSA keys on P-256.
 
     The files are only for this user to read, and go with the folder. The authority's own key is not kept.
     """
@@ -59,7 +61,7 @@ def make_certificate(folder: Path) -> Certificate:
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
-    issued = authority.issue_cert(*_NAMES, key_type=trustme.KeyType.ECDSA)
+    issued = authority.issue_cert(*dict.fromkeys((address, *_NAMES)), key_type=trustme.KeyType.ECDSA)
     made = Certificate(folder.resolve())
     authority.cert_pem.write_to_path(made.authority)
     issued.private_key_pem.write_to_path(made.key)

@@ -22,13 +22,13 @@ from runners import process, resources
 from runners.contract.server_settings import USUAL_SETTINGS, ServerSettings
 from runners.contract.session_file import SessionFile
 from runners.judging.thresholds import IDLE_SERVER_CPU
-from runners.record import Failure, RtsiteError, TlsFacts, UnavailableError, publishable
+from runners.record import Failure, HostLostError, RtsiteError, TlsFacts, UnavailableError, publishable
 from runners.record.schema import Stage
 from runners.serving.broker import Broker, BrokerError, find_broker, start_broker
 from runners.serving.certificate import Certificate, make_certificate, negotiate
 from runners.serving.environment import Environment, prepare_environment
 from runners.serving.proxy import Proxy, find_proxy, needs_sticky_sessions, start_proxy
-from runners.serving.server import HOST, NotReadyError, Server, start_server
+from runners.serving.server import NotReadyError, Server, start_server
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.scenarios import CLOSED_LOOP_TOGETHER, Scenario
 from runners.subjects.topologies import TOPOLOGIES
@@ -61,10 +61,10 @@ class Ending(NamedTuple):
 class Deployment:
     """A variant, its broker and its proxy on the given CPUs (default: any). All methods raise `StageError`.
 
-    ``logs``: an existing parent for a folder of logs. ``settings``: those of the server; a file of sessions is
-    written for it if it needs one and is given none. ``environment``: an installed environment to use instead of the
-    one from the variant's lock file. ``traceable``: allow a profiler to read the server's memory. ``grace_s``: seconds
-    that the server has between SIGTERM and SIGKILL.
+    ``logs``: an existing parent for a folder of logs. ``settings``: those of the server; a file of sessions is written
+    for it if it needs one and is given none. ``environment``: an installed environment to use instead of the one from
+    the variant's lock file. ``address``: that of this machine at which it listens. ``traceable``: allow a profiler to
+    read the server's memory. ``grace_s``: seconds that the server has between SIGTERM and SIGKILL.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Deployment:
         workers: int = 1,
         settings: ServerSettings = USUAL_SETTINGS,
         environment: Environment | None = None,
+        address: str = process.LOOPBACK,
         traceable: bool = False,
         grace_s: float = process.GRACE_S,
     ) -> None:
@@ -96,6 +97,7 @@ class Deployment:
         self._server: Server | None = None
         self._environment = environment
         self._cpus, self._workers, self._logs, self._traceable = cpus, workers, logs, traceable
+        self._address = address
         self._settings, self._grace_s = settings, grace_s
         self._has_failed = False
         self._is_paused = False
@@ -137,7 +139,7 @@ class Deployment:
     def _start_everything(self) -> None:
         self._logs.mkdir(exist_ok=True)
         if TOPOLOGIES[self.variant.topology].tls is not None:
-            self.certificate = make_certificate(self._logs / "certificate")
+            self.certificate = make_certificate(self._logs / "certificate", self._address)
         if self._environment is None:
             with self.stage("environment"):
                 self._environment = prepare_environment(self.framework, self.variant)
@@ -165,14 +167,20 @@ class Deployment:
                 if self.proxy is None:  # it stays when the server is restarted
                     program = find_proxy(self.variant.topology)
                     self.proxy = start_proxy(
-                        program, *self._server.ports, cpus=self._cpus, logs=self._logs, certificate=self.certificate
+                        program,
+                        *self._server.ports,
+                        address=self._address,
+                        cpus=self._cpus,
+                        logs=self._logs,
+                        certificate=self.certificate,
                     )
             scheme = "http" if self.certificate is None else "https"
-            self._server.front_url = f"{scheme}://{HOST}:{self.proxy.port}"
+            self._server.front_url = f"{scheme}://{self._address}:{self.proxy.port}"
             self._server.front = self.proxy.title
         if self.certificate is not None:
             with self.stage("ready"):
-                self.tls = negotiate(HOST, self.proxy.port if self.proxy else self._server.port, self.certificate)
+                port = self.proxy.port if self.proxy else self._server.port
+                self.tls = negotiate(self._address, port, self.certificate)
 
     def _start_one(self, number: int, ports: Sequence[int], workers: int) -> Server:
         assert self._environment is not None
@@ -189,6 +197,7 @@ class Deployment:
             grace_s=self._grace_s,
             port=ports[number - 1] if ports else None,
             number=number,
+            address=self._address,
             certificate=self.certificate,
         )
 
@@ -264,13 +273,14 @@ class Deployment:
     def stage(self, stage: Stage) -> Iterator[None]:
         """Convert an error into a `StageError` with the stage and the last lines of the server's log.
 
-        A broker that has ended meanwhile is an error, and the cause of any other.
+        A `HostLostError` says nothing about the server, and stays what it is. A broker that has ended meanwhile is an
+        error, and the cause of any other.
         """
         try:
             yield
             if (ended := self._how_broker_ended()) is not None:
                 raise BrokerError(ended)
-        except StageError:
+        except (StageError, HostLostError):
             raise
         except RtsiteError as error:
             self._has_failed = True
@@ -340,14 +350,15 @@ def serve_variant(
 
 
 class Deployments:
-    """Deployments for measurements: a new one each time or, if ``shared``, one for all that need the same.
+    """Deployments for measurements: a new one each time or, if ``shared``, one for all that need the same. All listen
+    at this ``address``.
 
     At most `MOST_UP` are up at a time, unless more are in use: the ones that are kept for others end when new ones need
     their place. It is a context manager that stops the remaining deployments at its end.
     """
 
-    def __init__(self, *, shared: bool = False) -> None:
-        self._shared = shared
+    def __init__(self, *, shared: bool = False, address: str = process.LOOPBACK) -> None:
+        self._shared, self._address = shared, address
         self._idle: dict[tuple[object, ...], Deployment] = {}
         """Those kept for the next user, the one that waits longest first."""
         self._used = 0
@@ -406,7 +417,9 @@ class Deployments:
             logs = self._logs / str(self._created)
             if needs_sessions(framework):
                 settings = replace(settings, sessions=self._sessions)
-            deployment = Deployment(framework, variant, logs=logs, cpus=cpus, workers=workers, settings=settings)
+            deployment = Deployment(
+                framework, variant, logs=logs, cpus=cpus, workers=workers, settings=settings, address=self._address
+            )
         self._used += 1
         try:
             yield deployment

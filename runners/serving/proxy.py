@@ -45,9 +45,9 @@ class _Kind:
     """Debian's package."""
     source: str
     """The documentation that the configuration follows."""
-    configure: Callable[[object, Sequence[object], object], str]
-    """From the proxy's port, the ports of the servers, and a folder, which has the files of a `Certificate`. With
-    several servers it keeps each client with one of them."""
+    configure: Callable[[str, object, Sequence[object], object], str]
+    """From the address of all, the proxy's port, the ports of the servers, and a folder, which has the files of a
+    `Certificate`. With several servers it keeps each client with one of them."""
     command: Callable[[Path, Path, Path], list[str]]
     """From the program, the configuration and a folder."""
 
@@ -57,7 +57,7 @@ def _files() -> int:
     return min(_MOST_FILES, machine.open_files().hard)
 
 
-def _nginx(port: object, servers: Sequence[object], folder: object, *, secure: bool = False) -> str:
+def _nginx(address: str, port: object, servers: Sequence[object], folder: object, *, secure: bool = False) -> str:
     # A worker under another user could not write to our folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     stored = "".join(
@@ -69,7 +69,7 @@ def _nginx(port: object, servers: Sequence[object], folder: object, *, secure: b
         ssl_protocols TLSv1.2 TLSv1.3;
 """
     is_sticky = len(servers) > 1
-    upstream = "".join(f"        server 127.0.0.1:{server};\n" for server in servers)
+    upstream = "".join(f"        server {address}:{server};\n" for server in servers)
     return f"""{user}daemon off;
 worker_processes 1;
 worker_rlimit_nofile {_files()};
@@ -87,7 +87,7 @@ http {{
 {_NGINX_COOKIE if is_sticky else ""}    upstream app {{
 {_NGINX_HASH if is_sticky else ""}{upstream}    }}
     server {{
-        listen 127.0.0.1:{port}{" ssl" if secure else ""};
+        listen {address}:{port}{" ssl" if secure else ""};
 {tls if secure else ""}        location / {{
             proxy_pass http://app;
             proxy_http_version 1.1;
@@ -120,12 +120,12 @@ _NGINX_HASH = "        hash $client;\n"
 _NGINX_SET = "            add_header Set-Cookie $new_client;\n"
 
 
-def _haproxy(port: object, servers: Sequence[object], folder: object, *, secure: bool = False) -> str:
+def _haproxy(address: str, port: object, servers: Sequence[object], folder: object, *, secure: bool = False) -> str:
     is_sticky = len(servers) > 1
     upstream = "".join(
-        f"    server app{number} 127.0.0.1:{server} cookie app{number}\n"
+        f"    server app{number} {address}:{server} cookie app{number}\n"
         if is_sticky
-        else f"    server app 127.0.0.1:{server}\n"
+        else f"    server app {address}:{server}\n"
         for number, server in enumerate(servers, 1)
     )
     return f"""global
@@ -143,7 +143,7 @@ defaults
     timeout server 60s
     timeout tunnel 1h
 frontend clients
-    bind 127.0.0.1:{port}{f" ssl crt {folder}/{BOTH}" if secure else ""}
+    bind {address}:{port}{f" ssl crt {folder}/{BOTH}" if secure else ""}
     default_backend app
 backend app
 {_HAPROXY_COOKIE if is_sticky else ""}{upstream}"""
@@ -202,8 +202,8 @@ class ProxyProgram:
         ``is_sticky``: whether it is in front of several servers as well.
         """
         kind = _KINDS[self.topology]
-        text = kind.configure("PORT", ["SERVER"], "FOLDER")
-        sticky = kind.configure("PORT", ["SERVER_1", "SERVER_2"], "FOLDER") if is_sticky else ""
+        text = kind.configure(process.LOOPBACK, "PORT", ["SERVER"], "FOLDER")
+        sticky = kind.configure(process.LOOPBACK, "PORT", ["SERVER_1", "SERVER_2"], "FOLDER") if is_sticky else ""
         return ProxyFacts(
             name=kind.title,
             version=self.version,
@@ -284,21 +284,26 @@ def needs_sticky_sessions(framework: Framework, variant: Variant, workers: int) 
 
 
 def start_proxy(
-    program: ProxyProgram, *servers: int, cpus: Sequence[int], logs: Path, certificate: Certificate | None = None
+    program: ProxyProgram,
+    *servers: int,
+    cpus: Sequence[int],
+    logs: Path,
+    address: str = process.LOOPBACK,
+    certificate: Certificate | None = None,
 ) -> Proxy:
-    """Start a proxy on a free port of the loopback, in front of the servers on these ports. If these are several, it
-    keeps each client with one of them.
+    """Start a proxy on a free port of this address, in front of the servers on these ports of it. If these are several,
+    it keeps each client with one of them.
 
     ``certificate``: the one of a proxy that speaks TLS. Raises `ProxyError` or `ProcessError`.
     """
     kind = _KINDS[program.topology]
-    port = process.find_free_port()
+    port = process.find_free_port(address)
     folder = logs / program.topology
     folder.mkdir(parents=True, exist_ok=True)
     if certificate is not None:
         certificate.copy_to(folder)
     file = folder / "configuration"
-    file.write_text(kind.configure(port, servers, folder.resolve()), encoding="utf-8")
+    file.write_text(kind.configure(address, port, servers, folder.resolve()), encoding="utf-8")
     child = process.start(
         kind.title,
         kind.command(program.path, file.resolve(), folder.resolve()),
@@ -307,14 +312,14 @@ def start_proxy(
         cpus=cpus,
         log=logs / f"{program.topology}.log",
     )
-    if not process.becomes_ready(child, lambda: _listens(port), _READY_S):
+    if not process.becomes_ready(child, lambda: _listens(address, port), _READY_S):
         raise ProxyError(f"{kind.title} does not listen on port {port}: {' '.join(child.last_lines(3))}")
     return Proxy(child, port, kind.title)
 
 
-def _listens(port: int) -> bool:
+def _listens(address: str, port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1.0):
+        with socket.create_connection((address, port), timeout=1.0):
             return True
     except OSError:
         return False

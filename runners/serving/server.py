@@ -27,7 +27,6 @@ from runners.serving.publisher import PublisherProgram
 from runners.subjects.catalog import Framework, Variant
 from runners.subjects.topologies import TOPOLOGIES
 
-HOST = "127.0.0.1"
 _POLL_S = 0.02
 PUSHING = ("dashboard-push", "events", "stream", "stream-events")
 """The contract checks of what a server sends by its own clock. A proxy that collects it breaks them."""
@@ -217,8 +216,9 @@ def start_server(
     port: int | None = None,
     certificate: Certificate | None = None,
     number: int = 1,
+    address: str = process.LOOPBACK,
 ) -> Server:
-    """Start a variant's server on a port of the loopback interface (default: a free port).
+    """Start a variant's server on a port (default: a free one) of this address (default: the loopback interface's).
 
     ``certificate``: the one that clients see, which the server itself uses if the topology says so.
 
@@ -226,11 +226,11 @@ def start_server(
     SIGTERM and SIGKILL, see `process.start`. ``number``: which of several equal servers it is, for the name of its log.
     Raises `InstallError` if its command is not installed, and `ProcessError` if it cannot be started.
     """
-    port = port or process.find_free_port()
+    port = port or process.find_free_port(address)
     own = None
     if certificate is not None and TOPOLOGIES[variant.topology].tls == "server":
         own = (certificate.certificate, certificate.key)
-    command = environment.resolve(variant.fill(host=HOST, port=port, workers=workers, tls=own))
+    command = environment.resolve(variant.fill(host=address, port=port, workers=workers, tls=own))
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
     variables |= {
         "PATH": f"{environment.bin}:{os.defpath}",
@@ -252,13 +252,13 @@ def start_server(
         traceable=traceable,
         grace_s=grace_s,
     )
-    address = f"{'http' if own is None else 'https'}://{HOST}:{port}"
+    url = f"{'http' if own is None else 'https'}://{address}:{port}"
     ca = "" if certificate is None else str(certificate.authority)
     publisher = None
     if variant.publisher is not None:
         program = tuple(environment.resolve(variant.publisher))
         publisher = PublisherProgram(child.name, program, framework.folder, variables)
-    return Server(child, framework, variant, address, port, workers, settings, ca=ca, publisher=publisher)
+    return Server(child, framework, variant, url, port, workers, settings, ca=ca, publisher=publisher)
 
 
 def opener_for(ca: str = "") -> urllib.request.OpenerDirector:

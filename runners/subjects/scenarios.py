@@ -277,6 +277,13 @@ class Scenario:
         """Seconds that its server's work takes, whether or not anybody requests it."""
         return self.second.work_s if self.second is not None else USUAL_WORK_S
 
+    @property
+    def needs_load_beside_server(self) -> bool:
+        """Whether the load generator has to be on the machine of the server: it makes another process there
+        publish.
+        """
+        return self.publisher == "process"
+
     def rarest_events_per_s(self, profile: str) -> float | None:
         """Events per second of the distribution that has the fewest, of those that need percentiles in this profile:
         messages, or pushes of the server. ``None`` in a closed loop, whose rate is not known before.
@@ -359,7 +366,7 @@ class Scenario:
         """
         if narrowing == "connecting":
             return self.procedure == "connect"
-        return self.varies_workers or self.publisher == "process"
+        return self.varies_workers or self.needs_load_beside_server
 
     @property
     def kind(self) -> str:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -21,24 +22,37 @@ from tests.support import needs
 from tests.support.processes import until
 
 _LISTENS = re.compile(r"Scheduler at:\s+(\S+)")
+_NETWORKS = count(1)
 _NEW_TIME_NAMESPACE = 0x80
 """CLONE_NEWTIME of unshare(2)."""
 
 
 @dataclass
 class Cluster:
-    """A scheduler with its workers. ``workers``: by name. ``logs``: what they printed, by name."""
+    """A scheduler with its workers. ``workers``: by name. ``security``: options of all of them."""
 
     address: str
     folder: Path
+    security: Sequence[str] = ()
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def start(self, name: str, *, shards: int | None = 1, host: Host | None = None, ahead_s: float = 0.0) -> None:
-        """Start a worker and wait until it is registered. ``ahead_s``: how far its clock is ahead of ours."""
+    def start(
+        self,
+        name: str,
+        *,
+        shards: int | None = 1,
+        host: Host | None = None,
+        ahead_s: float = 0.0,
+        temporary: Path | None = None,
+    ) -> None:
+        """Start a worker and wait until it is registered. ``ahead_s``: how far its clock is ahead of ours.
+        ``temporary``: the folder of its temporary files.
+        """
         options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name, "--death-timeout", "60"]
+        options += self.security
         if shards is not None:
             options += ["--resources", f"shard={shards}"]
         if host is not None:
@@ -48,6 +62,8 @@ class Cluster:
             command = [sys.executable, "-c", _AHEAD, f"{ahead_s}", *command]
         if host is not None:
             command = ["ip", "netns", "exec", host.name, *command]
+        if temporary is not None:
+            command = ["env", f"TMPDIR={temporary}", *command, "--local-directory", str(self.folder)]
         self.workers[name] = _started(command, self.folder, name)
         until(lambda: "Starting established connection" in self.log(name) or self._has_ended(name), f"{name} started")
         assert not self._has_ended(name), self.log(name)
@@ -97,16 +113,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def cluster(folder: Path, *, at: str = "127.0.0.1", arguments: Sequence[str] = ()) -> Iterator[Cluster]:
+def cluster(folder: Path, *, at: str = "127.0.0.1", security: Sequence[str] = ()) -> Iterator[Cluster]:
     """A scheduler on a free port, without workers."""
-    options = ["--host", at, "--port", "0", "--no-dashboard", *arguments]
+    options = ["--host", at, "--port", "0", "--no-dashboard", *security]
     scheduler = _started([*_DASK, "scheduler", *options], folder, "scheduler")
     log = folder / "scheduler.log"
     try:
         until(lambda: bool(_LISTENS.search(log.read_text())) or scheduler.poll() is not None, "the scheduler listens")
         found = _LISTENS.search(log.read_text())
         assert found is not None, log.read_text()
-        made = Cluster(found[1], folder)
+        made = Cluster(found[1], folder, security)
         try:
             yield made
         finally:
@@ -137,6 +153,12 @@ class Network:
 
     address: str
     hosts: tuple[Host, ...]
+    ends: tuple[str, ...]
+    """The link to each host, on this machine."""
+
+    def cut(self, host: Host) -> None:
+        """Drop all packets from and to a host."""
+        _ip("link", "set", self.ends[self.hosts.index(host)], "down")
 
 
 @contextmanager
@@ -146,8 +168,10 @@ def network(count: int, *, more_addresses: int = 0) -> Iterator[Network]:
         pytest.skip("network namespaces need root")
     if shutil.which("ip") is None:
         needs.lack("there is no ip; install it, for example with `apt-get install iproute2`")
-    own = os.getpid() % 10_000
-    bridge, subnet = f"rtb{own}", f"10.{200 + own % 50}.{own // 50 % 250}"
+    number = next(_NETWORKS)
+    own = f"{os.getpid() % 10_000}x{number % 10}"
+    place = os.getpid() * 4 + number  # those of several processes that test at the same time differ
+    bridge, subnet = f"rtb{own}", f"10.{200 + place % 50}.{place // 50 % 250}"
     with ExitStack() as stack:
         done = subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], capture_output=True, check=False)
         if done.returncode:
@@ -155,7 +179,7 @@ def network(count: int, *, more_addresses: int = 0) -> Iterator[Network]:
         stack.callback(_ip, "link", "delete", bridge)
         _ip("address", "add", f"{subnet}.1/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
-        hosts = []
+        hosts, ends = [], []
         for number in range(count):
             host = Host(f"rt{own}h{number}", f"{subnet}.{10 + number}")
             _ip("netns", "add", host.name)
@@ -168,7 +192,8 @@ def network(count: int, *, more_addresses: int = 0) -> Iterator[Network]:
             for address in [host.address, *(f"{subnet}.{100 + 10 * number + n}" for n in range(more_addresses))]:
                 _inside(host, "ip", "address", "add", f"{address}/24", "dev", theirs)
             hosts.append(host)
-        yield Network(f"{subnet}.1", tuple(hosts))
+            ends.append(ours)
+        yield Network(f"{subnet}.1", tuple(hosts), tuple(ends))
 
 
 def _ip(*arguments: str) -> None:
@@ -177,6 +202,23 @@ def _ip(*arguments: str) -> None:
 
 def _inside(host: Host, *command: str) -> None:
     _ip("netns", "exec", host.name, *command)
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[Path]:
+    """A folder on a file system of its own, which has room for two pages."""
+    if os.geteuid() != 0:
+        pytest.skip("a file system of its own needs root")
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def has_time_namespaces() -> bool:

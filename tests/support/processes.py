@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -41,6 +45,31 @@ def alive(pid: int) -> bool:
 def gone(pids: Iterable[int]) -> None:
     waited = list(pids)
     until(lambda: not any(map(alive, waited)), f"processes {waited} ended")
+
+
+@contextmanager
+def mostly_stopped(pids: Iterable[int], share: float = 0.9, every_s: float = 0.05) -> Iterator[None]:
+    """Let processes run for a part of the time only. ``share``: of each ``every_s`` in which they are stopped."""
+    slowed, is_over = list(pids), threading.Event()
+
+    def slow() -> None:
+        while not is_over.is_set():
+            for number, seconds in ((signal.SIGSTOP, share * every_s), (signal.SIGCONT, (1 - share) * every_s)):
+                for pid in slowed:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                is_over.wait(seconds)
+        for pid in slowed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def marked(marker: str) -> list[int]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from runners import process
 from runners.record.schema import FoundBy
 from runners.serving.broker.program import (
-    HOST,
     SYSTEM_PLACES,
     Broker,
     BrokerError,
@@ -51,7 +50,7 @@ def start_nats(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broke
     port = process.find_free_port()
     child = launch(
         program,
-        [str(program.path), "--addr", HOST, "--port", str(port)],
+        [str(program.path), "--addr", process.LOOPBACK, "--port", str(port)],
         cpus=cpus,
         logs=logs,
         folder=logs,
@@ -60,12 +59,12 @@ def start_nats(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Broke
         answers=_answers,
         ready_s=_READY_S,
     )
-    return Broker(child, f"nats://{HOST}:{port}", program.name)
+    return Broker(child, f"nats://{process.LOOPBACK}:{port}", program.name)
 
 
 def _answers(port: int) -> bool:
     try:
-        with socket.create_connection((HOST, port), timeout=1.0) as connection:
+        with socket.create_connection((process.LOOPBACK, port), timeout=1.0) as connection:
             connection.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
             received = b""
             while b"PONG\r\n" not in received:

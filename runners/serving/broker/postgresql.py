@@ -24,7 +24,6 @@ from pathlib import Path
 from runners import process
 from runners.record.schema import FoundBy
 from runners.serving.broker.program import (
-    HOST,
     Broker,
     BrokerError,
     BrokerProgram,
@@ -108,7 +107,7 @@ def start_postgresql(program: BrokerProgram, cpus: Sequence[int], logs: Path) ->
         _create(program, [*as_user, str(program.path.parent / "initdb")], data, environment)
         left.callback(_remove_shared_memory, data)
         command = [
-            *as_user, str(program.path), "-D", str(data), "-p", str(port), "-h", HOST,
+            *as_user, str(program.path), "-D", str(data), "-p", str(port), "-h", process.LOOPBACK,
             # No socket in the file system, and no segments that outlive it.
             "-c", "unix_socket_directories=", "-c", "dynamic_shared_memory_type=mmap",
         ]  # fmt: skip
@@ -123,7 +122,7 @@ def start_postgresql(program: BrokerProgram, cpus: Sequence[int], logs: Path) ->
             answers=_answers,
             ready_s=_READY_S,
         )
-        return _Cluster(child, f"postgresql://{_SUPERUSER}@{HOST}:{port}/postgres", program.name, left)
+        return _Cluster(child, f"postgresql://{_SUPERUSER}@{process.LOOPBACK}:{port}/postgres", program.name, left)
     except BaseException:
         left.close()
         raise
@@ -194,7 +193,7 @@ def _answers(port: int) -> bool:
     """Whether it lets a client in. While it starts, it listens and answers with an error."""
     words = f"user\0{_SUPERUSER}\0database\0postgres\0\0".encode()
     try:
-        with socket.create_connection((HOST, port), timeout=1.0) as connection:
+        with socket.create_connection((process.LOOPBACK, port), timeout=1.0) as connection:
             connection.sendall(struct.pack("!II", len(words) + 8, _PROTOCOL) + words)
             is_in = connection.recv(1) == _AUTHENTICATION
             connection.sendall(b"X" + struct.pack("!I", 4))

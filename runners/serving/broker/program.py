@@ -19,7 +19,6 @@ from runners import process
 from runners.record import BROKER_TITLES, BrokerFacts, UnavailableError
 from runners.record.schema import BrokerName, FoundBy
 
-HOST = "127.0.0.1"
 SYSTEM_PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 """Folders of servers, which are not on the PATH of every user."""
 _VERSION_S = 20.0

@@ -15,7 +15,6 @@ from pathlib import Path
 from runners import process
 from runners.record.schema import FoundBy
 from runners.serving.broker.program import (
-    HOST,
     Broker,
     BrokerError,
     BrokerProgram,
@@ -74,14 +73,14 @@ def start_rabbitmq(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> B
     try:
         folder = folder_for("rabbitmq", left)
         for name, text in {
-            "rabbitmq.conf": f"listeners.tcp.1 = {HOST}:{amqp}\nlog.console.level = warning\n",
+            "rabbitmq.conf": f"listeners.tcp.1 = {process.LOOPBACK}:{amqp}\nlog.console.level = warning\n",
             "enabled_plugins": "[].\n",
             "environment": "",
         }.items():
             (folder / name).write_text(text, encoding="ascii")
         environment = own_environment(
             HOME=str(folder),  # the cookie of the node is there
-            ERL_EPMD_ADDRESS=HOST,
+            ERL_EPMD_ADDRESS=process.LOOPBACK,
             ERL_EPMD_PORT=str(epmd),
             RABBITMQ_ALLOW_INPUT="1",  # the node is then the command's own process, without a shell above it
             RABBITMQ_ADVANCED_CONFIG_FILE=str(folder / "advanced.config"),
@@ -106,7 +105,7 @@ def start_rabbitmq(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> B
             answers=_answers,
             ready_s=_READY_S,
         )
-        return Broker(child, f"amqp://guest:guest@{HOST}:{amqp}/", program.name, left)
+        return Broker(child, f"amqp://guest:guest@{process.LOOPBACK}:{amqp}/", program.name, left)
     except BaseException:
         left.close()
         raise
@@ -122,7 +121,7 @@ def _free_ports(count: int) -> list[int]:
 def _answers(port: int) -> bool:
     """Whether it begins AMQP's handshake, which it does when it has started completely."""
     try:
-        with socket.create_connection((HOST, port), timeout=1.0) as connection:
+        with socket.create_connection((process.LOOPBACK, port), timeout=1.0) as connection:
             connection.sendall(_HEADER)
             return connection.recv(1) == _METHOD_FRAME
     except OSError:

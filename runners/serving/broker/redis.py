@@ -11,7 +11,6 @@ from pathlib import Path
 from runners import process
 from runners.record.schema import FoundBy
 from runners.serving.broker.program import (
-    HOST,
     SYSTEM_PLACES,
     Broker,
     BrokerError,
@@ -56,7 +55,7 @@ def start_redis(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Brok
     """Start an empty Redis on a free port of the loopback; raises `BrokerError` or `ProcessError`."""
     port = process.find_free_port()
     command = [
-        str(program.path), "--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no",
+        str(program.path), "--port", str(port), "--bind", process.LOOPBACK, "--save", "", "--appendonly", "no",
         "--daemonize", "no", "--loglevel", "warning",
     ]  # fmt: skip
     child = launch(
@@ -70,12 +69,12 @@ def start_redis(program: BrokerProgram, cpus: Sequence[int], logs: Path) -> Brok
         answers=_answers,
         ready_s=_READY_S,
     )
-    return Broker(child, f"redis://{HOST}:{port}/0", program.name)
+    return Broker(child, f"redis://{process.LOOPBACK}:{port}/0", program.name)
 
 
 def _answers(port: int) -> bool:
     try:
-        with socket.create_connection((HOST, port), timeout=1.0) as connection:
+        with socket.create_connection((process.LOOPBACK, port), timeout=1.0) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(16).startswith(b"+PONG")
     except OSError:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.cluster.agreement import HostFacts, addresses_needed, connections_of, refusals
-from runners.cluster.clocks import Exchange, estimate_offset
+from runners.cluster.agreement import HostFacts, addresses_needed, connections_of, refusals, spread_over
 from runners.loading.job_building import split_job
 from tests.support.loading import job
 
@@ -26,6 +25,8 @@ OWN = HostFacts(
     kernel="6.1",
     open_files=1 << 20,
     memory_bytes=1 << 34,
+    total_memory_bytes=1 << 35,
+    cpu_model="Some CPU",
     ports=28_000,
 )
 HOST = replace(OWN, name="one", address="tcp://192.0.2.1:4000", shards=2)
@@ -74,17 +75,12 @@ def test_an_address_has_so_many_ports(connections: int, needed: int) -> None:
     assert addresses_needed(connections, 28_000) == needed
 
 
-@given(
-    st.integers(-(10**12), 10**12),
-    st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1, max_size=30),
-)
-def test_a_clock_is_within_its_error(offset_ns: int, ways: list[tuple[int, int]]) -> None:
-    """Whatever the two ways of each exchange took."""
-    exchanges = []
-    now_ns = 10**12
-    for there, back in ways:
-        exchanges.append(Exchange(now_ns, now_ns + there + offset_ns, now_ns + there + back))
-        now_ns += there + back + 1000
-    found = estimate_offset(exchanges)
-    assert abs(found.offset_ns - offset_ns) <= found.error_ns + 1
-    assert found.error_ns <= min(there + back for there, back in ways) // 2 + 1
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.data())
+def test_a_group_is_spread_over_all_hosts_before_one_has_a_second_shard(shards: list[int], data: st.DataObject) -> None:
+    hosts = [replace(HOST, shards=count) for count in shards]
+    wanted = data.draw(st.integers(1, sum(shards)))
+    counts = spread_over(hosts, wanted)
+    assert sum(counts) == wanted
+    assert all(count <= host.shards for count, host in zip(counts, hosts, strict=True))
+    most = max(counts)
+    assert all(count >= min(host.shards, most - 1) for count, host in zip(counts, hosts, strict=True))

@@ -11,9 +11,9 @@ import pytest
 
 from runners.application.campaign_jobs import WorkflowInputs
 from runners.application.cluster_campaign import measure_on_cluster
-from runners.cluster import placement
+from runners.cluster import connection
 from runners.record import NothingToDoError, UsageError, load_run
-from tests.support.hosts import cluster
+from tests.support.hosts import cluster, full_disk
 
 pytestmark = [pytest.mark.measures, pytest.mark.matrix]
 
@@ -42,7 +42,7 @@ def test_blocks_are_measured_and_what_is_missing_is_measured_again(tmp_path: Pat
 def test_a_host_that_is_killed_loses_its_block_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement, "SILENCE_S", 3.0)
+    monkeypatch.setattr(connection, "SILENCE_S", 3.0)
     results, said = tmp_path / "results", list[str]()
     with cluster(tmp_path) as made:
         made.start("weak")
@@ -64,3 +64,15 @@ def test_a_host_that_is_killed_loses_its_block_and_nothing_else(
 def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a valid campaign name"):
         measure_on_cluster(INPUTS, 1, "tcp://127.0.0.1:1", tmp_path, print, campaign="../x")
+
+
+def test_a_host_with_a_full_disk_loses_its_block_by_name(tmp_path: Path) -> None:
+    results, said = tmp_path / "results", list[str]()
+    with cluster(tmp_path) as made, full_disk(tmp_path / "full") as full:
+        made.start("crammed", temporary=full)
+        found = measure_on_cluster(INPUTS, 1, made.address, results, said.append, campaign="full")
+        made.stop()
+    assert found.added == ()
+    (lost,) = found.lost
+    assert "crammed" in lost
+    assert "No space left on device" in lost

@@ -9,7 +9,7 @@ import pytest
 
 from runners import machine
 from runners.calibration import proofs
-from runners.cluster.placement import placed
+from runners.cluster.hosts import placed
 from runners.loadgen.job import Job
 from runners.loading import driver
 from runners.loading.load_result import LoadResult
@@ -39,16 +39,18 @@ def test_a_lie_is_seen_from_two_hosts(name: str, two_hosts: Cluster, monkeypatch
     def apply(job: Job, *, cpus: Any = (), hooks: driver.Hooks | None = None) -> LoadResult:
         del cpus
         known = hooks or driver.Hooks()
-        with placed(two_hosts.address, job.connections) as placement:
+        with placed(two_hosts.address, job.connections) as place:
+            count = place.most_shards()
+            launcher = place.launcher(count)
 
             def launch(index: int, events: Events) -> ShardHandle:
-                handle = placement.launch(index, events)
-                if index == placement.shards - 1:
-                    known.started([pid for host in placement.hosts for pid in host.pids])
+                handle = launcher(index, events)
+                if index == count - 1:
+                    known.started([pid for host in place.members for pid in host.pids])
                 return handle
 
-            shards.append(placement.shards)
-            return applied(job, shards=placement.shards, hooks=known, launch=launch)
+            shards.append(count)
+            return applied(job, shards=count, hooks=known, launch=launch)
 
     monkeypatch.setattr(driver, "apply", apply)
     monkeypatch.setattr(proofs, "LIE_EVERY", 5)

@@ -8,20 +8,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import psutil
 import pytest
 
 from runners.application.echo_load import load_echo_server
-from runners.cluster import placement
-from runners.cluster.placement import is_open_to_others, placed
+from runners.cluster import connection
+from runners.cluster.connection import is_open_to_others
+from runners.cluster.hosts import placed
+from runners.loadgen.job import ClientOptions
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading.shards import LoadError
-from runners.record import UsageError
+from runners.record import HostLostError, UsageError
 from tests.support.hosts import Cluster, cluster, has_time_namespaces, network
 from tests.support.processes import gone, until
-from tests.support.servers import EchoServer, serving
+from tests.support.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
 
 pytestmark = pytest.mark.measures
 
@@ -106,7 +109,7 @@ def meanwhile(server: EchoServer, action: Any) -> Iterator[None]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "SILENCE_S", 3.0)
+    monkeypatch.setattr(connection, "SILENCE_S", 3.0)
 
 
 @pytest.mark.matrix
@@ -121,7 +124,7 @@ def test_a_host_that_is_lost_ends_the_load_with_its_name(tmp_path: Path, number:
         def hit() -> None:
             os.kill(lost.pid, number)
 
-        with meanwhile(server, hit), pytest.raises(LoadError, match=r"host weak \(tcp://.*\) is lost: "):
+        with meanwhile(server, hit), pytest.raises(HostLostError, match=r"host weak \(tcp://.*\) is lost: "):
             load(server, made.address, duration_s=60.0)
         until(lambda: len(shards_of(made, "steady")) <= 1, "the other host has ended its shards")
         made.stop()
@@ -131,9 +134,9 @@ def test_a_host_that_is_lost_ends_the_load_with_its_name(tmp_path: Path, number:
 def test_a_host_that_hears_nothing_more_ends_its_shards(tmp_path: Path) -> None:
     with cluster(tmp_path) as made:
         made.start("alone")
-        with placed(made.address, 10) as placement:
-            (host,) = placement.hosts
-            gone(host.call("start", 1, 10, "127.0.0.1", 1.0))
+        with placed(made.address, 10) as place:
+            (host,) = place.members
+            gone(host.call("start", 1, 1, "127.0.0.1", 1.0))
 
 
 @pytest.mark.matrix
@@ -146,7 +149,7 @@ def test_a_scheduler_that_is_killed_ends_the_load(tmp_path: Path) -> None:
             for one in psutil.process_iter(["cmdline"])
             if "scheduler" in (one.info["cmdline"] or []) and one.cwd() == str(tmp_path)
         )
-        with meanwhile(server, scheduler.kill), pytest.raises(LoadError, match="host alone"):
+        with meanwhile(server, scheduler.kill), pytest.raises(HostLostError, match="host alone"):
             load(server, made.address, duration_s=60.0)
 
 
@@ -187,6 +190,96 @@ def test_what_is_no_address_of_a_scheduler_is_refused(address: str) -> None:
 )
 def test_a_scheduler_without_tls_is_open_to_others(address: str, is_open: bool) -> None:
     assert is_open_to_others(address) is is_open
+
+
+# TLS
+
+
+@pytest.mark.matrix
+def test_hosts_trust_the_certificates_that_the_command_trusts(two_hosts: Cluster) -> None:
+    """They get the file itself, which they do not have."""
+    with serving_securely() as url:
+        report = load_echo_server(
+            url,
+            "websocket",
+            connections=6,
+            duration_s=0.5,
+            warmup_s=0.2,
+            pace=Open(100.0),
+            payload_bytes=64,
+            shards=1,
+            client=ClientOptions(ca=str(CERTIFICATE)),
+            scheduler=two_hosts.address,
+        )
+    assert report["connections"] == 6
+    assert report["sent"] == report["received"] > 0
+
+
+@pytest.mark.matrix
+def test_a_scheduler_with_certificates(tmp_path: Path) -> None:
+    import dask
+
+    key = CERTIFICATE.with_name("key.pem")
+    security = ["--tls-ca-file", str(CERTIFICATE), "--tls-cert", str(CERTIFICATE), "--tls-key", str(key)]
+    own = {"ca-file": str(CERTIFICATE), "client.cert": str(CERTIFICATE), "client.key": str(key)}
+    with cluster(tmp_path, security=[*security, "--protocol", "tls"]) as made, serving() as server:
+        assert made.address.startswith("tls://")
+        made.start("safe")
+        with pytest.raises(UsageError, match="needs certificates, and Dask's configuration has none"):
+            load(server, made.address)
+        with dask.config.set({f"distributed.comm.tls.{name}": value for name, value in own.items()}):
+            report = load(server, made.address)
+    assert report["sent"] == report["received"] > 0
+    assert not any("plain TCP" in note for note in report["notes"])
+
+
+# What several hosts measure together
+
+
+@pytest.mark.matrix
+def test_two_hosts_measure_what_one_host_measures(two_hosts: Cluster) -> None:
+    """Three loads from each, in turn: their intervals for the mean of the median overlap."""
+    found: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
+    with serving(lie=thinking) as server:
+        for hosts in (1, 2, 2, 1, 1, 2):
+            found[hosts].append(load(server, two_hosts.address, most_hosts=hosts, pace=Open(300.0)))
+    for reports in found.values():
+        assert all(one["sent"] == one["received"] for one in reports)
+        assert all(one["messages_per_second"] == pytest.approx(300, rel=0.05) for one in reports)
+        assert all(one["latency_ms"]["p50"] >= 1000 * THINK_S for one in reports)
+    (low, high), (other_low, other_high) = (interval([one["latency_ms"]["p50"] for one in found[n]]) for n in (1, 2))
+    assert low <= other_high
+    assert other_low <= high
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean of three values, at least a tenth wide: Student, two degrees of freedom."""
+    half = max(4.303 * stdev(values) / 3**0.5, 0.05 * mean(values))
+    return mean(values) - half, mean(values) + half
+
+
+THINK_S = 0.05
+
+
+def thinking(talk: Talk, answer: bytes) -> None:
+    talk.server.loop.call_later(THINK_S, talk.send, answer)
+
+
+@pytest.mark.matrix
+def test_throughput_grows_with_the_hosts(tmp_path: Path) -> None:
+    """Each client waits for a server that thinks, so the machine is not what limits. Ten clients per host."""
+    rates = []
+    with cluster(tmp_path) as made, serving(lie=thinking) as server:
+        for number in range(4):
+            made.start(f"host-{number}")
+        for hosts in (1, 2, 4):
+            report = load(server, made.address, most_hosts=hosts, connections=10 * hosts, pace=Closed())
+            rates.append(report["messages_per_second"])
+            assert len(report["hosts"]) == hosts
+    one, two, four = rates
+    assert one <= 10 / THINK_S * 1.02
+    assert two / one == pytest.approx(2, rel=0.15)
+    assert four / one == pytest.approx(4, rel=0.15)
 
 
 # Hosts of their own

@@ -67,7 +67,7 @@ def test_whoever_uses_the_machine_besides_is_named() -> None:
     assert interference.foreign_percent > 100 * 0.2 / interference.seconds
     assert interference.foreign_process == name
     assert interference.server_steal_percent is None
-    health = interference.health(shards=1, cpu_percent=1.0)
+    health = interference.health({"shards": 1, "cpu_percent": 1.0})
     assert (health.foreign_process, health.foreign_cpu_percent) == (name, interference.foreign_percent)
 
 
@@ -111,4 +111,5 @@ def test_steal_on_the_cpus_of_the_server_is_in_percent_of_one_core(monkeypatch: 
     stolen.update({1: 0.5, 3: 1.0})
     interference.end()
     assert interference.server_steal_percent == pytest.approx(100 * 0.5 / interference.seconds, rel=1e-3)
-    assert interference.health(shards=1, cpu_percent=1.0).server_steal_percent == interference.server_steal_percent
+    health = interference.health({"shards": 1, "cpu_percent": 1.0})
+    assert health.server_steal_percent == interference.server_steal_percent

@@ -421,6 +421,8 @@ def test_a_server_that_dies_and_comes_back(tmp_path: Path, environments: Path, m
     assert found.failure is None
     recovery = found.recovery
     assert recovery is not None
+    assert recovery.noticed_ms is not None
+    assert recovery.back_ms is not None
     assert (recovery.noticed_ms.count, recovery.back_ms.count, recovery.never_back) == (10, 10, 0)
     assert recovery.noticed_ms.max is not None
     assert recovery.back_ms.max is not None
@@ -452,6 +454,7 @@ def test_a_deploy_says_what_clients_saw_and_when_they_were_served_again(
     assert recovery.was_killed is False
     assert sum(recovery.endings.values()) >= 10
     assert recovery.never_back == 0
+    assert recovery.back_ms is not None
     assert recovery.back_ms.mean is not None
     assert recovery.back_ms.mean >= 1000, "no client tries again within the first second"
     # On a busy machine the answers may stay too late to call it service; `test_served_again` holds the definition.

@@ -52,4 +52,6 @@ def test_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_dies_and_comes_back() -> None:
     found = measured(RECOVERY, replace(RECOVERY.scenarios[0], connections=10, pace=Open(100.0), outage_s=20.0))
     assert found.recovery is not None
+    assert found.recovery.noticed_ms is not None
+    assert found.recovery.back_ms is not None
     assert (found.recovery.noticed_ms.count, found.recovery.back_ms.count, found.recovery.never_back) == (10, 10, 0)

@@ -38,8 +38,8 @@ def change(monkeypatch: pytest.MonkeyPatch) -> Change:
         needs.proxy_program(topology)
         kind = proxy._KINDS[topology]
 
-        def configure(port: object, servers: Sequence[object], folder: object) -> str:
-            text = kind.configure(port, servers, folder)
+        def configure(address: str, port: object, servers: Sequence[object], folder: object) -> str:
+            text = kind.configure(address, port, servers, folder)
             assert part in text
             return text.replace(part, by)
 

@@ -106,8 +106,8 @@ def test_what_it_refuses_is_a_failure_of_the_measurement_with_its_words(
     needs.proxy_program("nginx")
     kind = proxy._KINDS["nginx"]
 
-    def configure(port: object, servers: Sequence[object], folder: object) -> str:
-        text = kind.configure(port, servers, folder)
+    def configure(address: str, port: object, servers: Sequence[object], folder: object) -> str:
+        text = kind.configure(address, port, servers, folder)
         return text.replace(spoilt.format(upstream=servers[0]), "" if "Upgrade" in spoilt else "127.0.0.1:1")
 
     monkeypatch.setitem(proxy._KINDS, "nginx", replace(kind, configure=configure))
