@@ -23,7 +23,7 @@ from runners.campaign.planning import Plan, PlanPart
 from runners.cli.console import print_json, print_table, say
 from runners.cli.options import RESULTS, TOPOLOGIES, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
 from runners.cli.run_display import RunDisplay, further_in_words
-from runners.cluster.connection import is_open_to_others
+from runners.cluster.scheduling import is_open_to_others
 from runners.record import USUAL_TOPOLOGY, Flame, UsageError, parameter_in_words
 from runners.record.schema import Parameters
 from runners.serving.interpreter import NEWEST_PROVEN, spelled

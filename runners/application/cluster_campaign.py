@@ -17,7 +17,7 @@ from runners.application.campaign_jobs import WorkflowInputs, plan_campaign
 from runners.application.messages import MessageObserver
 from runners.cluster.agreement import HostFacts, refusals_of_blocks
 from runners.cluster.block import GRACE_S, BlockRunner
-from runners.cluster.connection import call_actor, connected, hosts_of, start_actor
+from runners.cluster.scheduling import call_actor, connected, hosts_of, start_actor
 from runners.loading.shards import LoadError
 from runners.record import HostLostError, InvalidError, NothingToDoError, UsageError, is_identifier
 

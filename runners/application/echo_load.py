@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from runners import control_groups, machine, signals
 from runners.application.client_options import check_client_options
 from runners.application.message_options import CLIENT_ONLY, check_template
-from runners.cluster.connection import is_open_to_others
 from runners.cluster.host_reports import healths_of_hosts, host_reports
 from runners.cluster.hosts import ClusterHosts, check_shards, placed
+from runners.cluster.scheduling import is_open_to_others
 from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, OwnMessages, Protocol, Serializer
 from runners.loadgen.own_messages import assumes_order
 from runners.loadgen.pace import Pace

@@ -14,10 +14,10 @@ from time import perf_counter_ns as clock_ns
 from typing import Any
 from urllib.parse import urlsplit
 
-from runners.cluster import connection
+from runners.cluster import scheduling
 from runners.cluster.agreement import HostFacts, refusals, spread_over
-from runners.cluster.connection import call_actor, connected, hosts_of, start_actor
 from runners.cluster.host import HostShards, reach
+from runners.cluster.scheduling import call_actor, connected, hosts_of, start_actor
 from runners.loadgen.job import Job
 from runners.loading.clocks import ClockOffset, Exchange, estimate_offset
 from runners.loading.driver import Hooks, ShardGroup
@@ -84,7 +84,7 @@ class Host:
     def _read(self) -> None:
         while not self._is_stopped.is_set():
             try:
-                found = self.call("events", _POLL_S, patience_s=_POLL_S + connection.SILENCE_S)
+                found = self.call("events", _POLL_S, patience_s=_POLL_S + scheduling.SILENCE_S)
             except (LoadError, HostLostError) as error:
                 if not self._is_stopped.is_set():
                     self._lost = str(error)
@@ -120,7 +120,7 @@ class Host:
         with contextlib.suppress(LoadError, HostLostError):
             self.call("end")
         if self._reader is not None:
-            self._reader.join(timeout=_POLL_S + connection.SILENCE_S)
+            self._reader.join(timeout=_POLL_S + scheduling.SILENCE_S)
 
 
 class RemoteShard:

@@ -298,7 +298,9 @@ def test_a_quickstart_without_a_broker_measures_the_same_frameworks_without_it(
 def test_a_run_is_started_in_a_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sessions: list[str]) -> None:
     made: list[dict[str, object]] = []
 
-    def begin(plan: planning.Plan, results: Path, campaign: str | None, *, label: str, adviser: object) -> Execution:
+    def begin(
+        plan: planning.Plan, results: Path, campaign: str | None, *, label: str, adviser: object, place: object
+    ) -> Execution:
         assert sessions == ["rtsite run"]
         made.append({"results": results, "campaign": campaign, "label": label, "adviser": adviser})
         return Execution(tmp_path / "run")
@@ -324,7 +326,7 @@ def test_a_run_is_resumed_with_all_known_frameworks_and_those_named(
 ) -> None:
     known: list[str] = []
 
-    def resume(path: Path, frameworks: Sequence[Framework], *, adviser: object) -> Execution:
+    def resume(path: Path, frameworks: Sequence[Framework], *, adviser: object, place: object) -> Execution:
         assert adviser is advise_nothing
         known.extend(framework.slug for framework in frameworks)
         return Execution(path)

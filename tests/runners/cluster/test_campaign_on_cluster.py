@@ -11,7 +11,7 @@ import pytest
 
 from runners.application.campaign_jobs import WorkflowInputs
 from runners.application.cluster_campaign import measure_on_cluster
-from runners.cluster import connection
+from runners.cluster import scheduling
 from runners.record import NothingToDoError, UsageError, load_run
 from tests.support.hosts import cluster, full_disk
 
@@ -42,7 +42,7 @@ def test_blocks_are_measured_and_what_is_missing_is_measured_again(tmp_path: Pat
 def test_a_host_that_is_killed_loses_its_block_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "SILENCE_S", 3.0)
+    monkeypatch.setattr(scheduling, "SILENCE_S", 3.0)
     results, said = tmp_path / "results", list[str]()
     with cluster(tmp_path) as made:
         made.start("weak")

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from runners.application.echo_load import load_echo_server
-from runners.cluster import connection
-from runners.cluster.connection import is_open_to_others
+from runners.cluster import scheduling
 from runners.cluster.hosts import placed
+from runners.cluster.scheduling import is_open_to_others
 from runners.loadgen.job import ClientOptions
 from runners.loadgen.pace import Closed, Open, Pace
 from runners.loading.shards import LoadError
@@ -109,7 +109,7 @@ def meanwhile(server: EchoServer, action: Any) -> Iterator[None]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "SILENCE_S", 3.0)
+    monkeypatch.setattr(scheduling, "SILENCE_S", 3.0)
 
 
 @pytest.mark.matrix

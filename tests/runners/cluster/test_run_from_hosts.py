@@ -15,7 +15,7 @@ from runners import machine, measurement
 from runners.application import run_control
 from runners.application.run_control import LoadFrom
 from runners.campaign.run_document import ResumeError
-from runners.cluster import connection
+from runners.cluster import scheduling
 from runners.cluster.hosts import ClusterHosts, placed
 from runners.loadgen.job import Departures
 from runners.loadgen.pace import Open
@@ -215,7 +215,7 @@ def running_cluster(folder: Path, *names: str) -> Iterator[Cluster]:
 
 
 def test_a_run_names_its_hosts_and_goes_on_after_one_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "SILENCE_S", 3.0)
+    monkeypatch.setattr(scheduling, "SILENCE_S", 3.0)
     plan = run_control.plan_measurements(["websockets"], ["echo"], "quick", only_headline=True, from_hosts=True)
     with running_cluster(tmp_path, "north", "weak") as made:
         load_from = LoadFrom(made.address)
@@ -265,7 +265,7 @@ def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_host_whose_packets_are_dropped_ends_the_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "SILENCE_S", 3.0)
+    monkeypatch.setattr(scheduling, "SILENCE_S", 3.0)
     with network(2) as net, cluster(tmp_path, at=net.address) as made:
         for name, host in zip(("near", "cut"), net.hosts, strict=True):
             made.start(name, host=host)

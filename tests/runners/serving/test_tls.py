@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,9 +89,13 @@ def issued(folder: Path, *names: str, not_after: dt.datetime | None = None) -> C
     ids=["issuer", "host", "expired"],
 )
 def test_a_certificate_that_clients_refuse_is_recorded_as_that(
-    reference: Framework, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: object, reason: str
+    reference: Framework,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path], Certificate],
+    reason: str,
 ) -> None:
-    monkeypatch.setattr(deployment, "make_certificate", make)
+    monkeypatch.setattr(deployment, "make_certificate", lambda folder, _: make(folder))
     with (
         pytest.raises(StageError) as raised,
         serve_variant(reference, reference.variants[0].under("", "tls"), logs=tmp_path),
