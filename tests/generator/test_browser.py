@@ -125,6 +125,25 @@ def test_without_scripts_the_tables_are_complete(browser: Browser, address: str)
     context.close()
 
 
+def test_a_date_is_followed_by_how_long_ago_it_was(visit: Visit) -> None:
+    """By a rule of the page's style, so that it takes no more room than it needs and nothing moves."""
+    page = visit.open("index.html")
+    page.locator(".md-tabs__link", has_text="Scoreboard").click()
+    page.wait_for_url("**/scoreboard.html")
+    said = page.evaluate(
+        """() => {
+          const time = document.querySelector("time.rt-date"), now = new Date();
+          const days = [0, 1, 8, 99].map((days) => new Date(now - days * 864e5));
+          const year = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 12));
+          return [...days, year].map((date) => {
+            time.dateTime = date.toISOString();
+            return getComputedStyle(time, "::after").content;
+          });
+        }"""
+    )
+    assert said == ["none", '" (yesterday)"', '" (8 days ago)"', '" (99 days ago)"', '" (12 months ago)"']
+
+
 def test_tables_sort_from_the_keyboard(visit: Visit) -> None:
     page = visit.open("tests/echo.html")
     table = page.locator("table.rt-results").first
