@@ -57,7 +57,7 @@ window.rt = (() => {
 
   /* All scripts and styles have one digest in their names. A page with another one was published after this document
      was loaded, and needs its own scripts. */
-  const digest = () => document.querySelector("link[rel=stylesheet][href*='assets/extra.']")?.href.match(/extra\.(\w+)\.css/)?.[1];
+  const digest = () => document.querySelector("link[rel=stylesheet][href*='assets/site.']")?.href.match(/site\.(\w+)\.css/)?.[1];
   const loaded = digest();
 
   function enter() {

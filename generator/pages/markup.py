@@ -50,6 +50,8 @@ from runners.record import RtsiteError
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
+_BOOST = 2
+"""The weight of a page that is found first; that of others is 1."""
 _LONGEST_ANSWER = 200
 """Characters of an answer that sites which show links have room for."""
 
@@ -81,7 +83,11 @@ class Page:
     has_own_title: bool = False
     """Whether its HTML contains the h1."""
     is_searched: bool = True
-    """Whether the search index of the site contains the page."""
+    """Whether the search index of the site contains its text."""
+    is_found: bool = False
+    """Whether the search finds it by title and description alone, see `generator.pages.search_index`."""
+    is_first: bool = False
+    """Whether it is what readers look for who search for its title."""
     answer: str = ""
     """What a shared link says, if that is more than the description."""
     group: str = ""
@@ -114,8 +120,8 @@ class Page:
         lines.append(f"card: {json.dumps(self.card)}")
         if self.hide:
             lines.append(f"hide: {json.dumps(self.hide)}")
-        if not self.is_searched:
-            lines.append('search: {"exclude": true}')
+        if not self.is_searched or self.is_first:
+            lines.append(f"search: {json.dumps({'boost': _BOOST} if self.is_searched else {'exclude': True})}")
         lines += ["---", ""]
         if not self.has_own_title:
             lines += [f"# {_inert(plain(self.title))}", ""]

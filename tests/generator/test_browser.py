@@ -125,6 +125,18 @@ def test_without_scripts_the_tables_are_complete(browser: Browser, address: str)
     context.close()
 
 
+def test_the_search_leads_to_the_page_of_a_framework_first(visit: Visit) -> None:
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    page = visit.open("index.html")
+    page.wait_for_load_state("networkidle")
+    assert not any("search_index" in url for url in asked), "only who searches loads the index"
+    page.locator(".md-search__input").fill("fastapi")
+    first = page.locator(".md-search-result__link").first
+    first.wait_for()
+    assert first.evaluate("link => link.pathname") == "/frameworks/fastapi.html"
+
+
 def test_a_date_is_followed_by_how_long_ago_it_was(visit: Visit) -> None:
     """By a rule of the page's style, so that it takes no more room than it needs and nothing moves."""
     page = visit.open("index.html")

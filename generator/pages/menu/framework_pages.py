@@ -98,10 +98,18 @@ def _code(view: View, framework: FrameworkView) -> Page:
 def _of_framework(
     framework: FrameworkView, path: str, title: str, in_group: str, words: str, sections: list[Section]
 ) -> Page:
-    # Tables of values and code are most of what there is to search, and nobody looks for a value by its digits.
-    is_searched = path == framework.path
-    group = framework.title
-    return Page(path, title, words, tuple(sections), is_searched=is_searched, group=group, in_group=in_group)
+    is_answer = path == framework.path
+    return Page(
+        path,
+        title,
+        words,
+        tuple(sections),
+        is_searched=is_answer,
+        is_found=not is_answer,
+        is_first=is_answer,
+        group=framework.title,
+        in_group=in_group,
+    )
 
 
 def _headline(view: View, framework: FrameworkView) -> VariantFacts | None:

@@ -37,7 +37,7 @@ def _trends_page(view: View) -> Page:
         html = render.html("trend.html", chart=trend_chart(trend, changes, view.identities))
         sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
     words = "The deciding metrics over time, and what changed with them."
-    return Page(path, "Trends", words, tuple(sections), hide=("navigation",), is_searched=False)
+    return Page(path, "Trends", words, tuple(sections), hide=("navigation",), is_searched=False, is_found=True)
 
 
 def _is_line(trend: Trend) -> bool:
