@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -36,6 +35,7 @@ from generator.charts.wording import (
     plain,
     reason_in_words,
     significant,
+    spoken_date,
     times,
 )
 from generator.comparison import CLOSE_FACTOR, Bracket, with_discarded
@@ -312,21 +312,6 @@ def _figure_json(chart: Chart) -> Markup:
     text = script_json(chart.figure | {"frameworks": chart.frameworks, "row_px": chart.row_px})
     used = {light: dark for light, dark in (DARK_OF | DARK_PAPER).items() if light in text}
     return text[:-1] + Markup(',"dark":') + script_json(used) + Markup("}")
-
-
-def spoken_date(timestamp: str) -> str:
-    """The date as ``20 November 2026``; an invalid timestamp is returned unchanged."""
-    try:
-        moment = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return timestamp
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
-
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 
 
 def _rank_range(rank: RankRange) -> str:
