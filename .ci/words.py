@@ -474,6 +474,8 @@ _BLOCKS = {
     *("form", "fieldset", "legend", "label", "select", "option", "button"),
 }
 """Elements that begin a text of their own."""
+_BLOCK_CLASSES = frozenset({"rt-subtitle"})
+"""Of other elements that are displayed as blocks."""
 _VOID = frozenset({"br", "hr", "img", "input", "wbr", "source", "link", "meta", "col"})
 _CODE = frozenset({"code", "kbd", "samp"})
 _SKIPPED_ELEMENTS = frozenset({"pre", "script", "style", "template"})
@@ -513,20 +515,16 @@ class _PageReader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         facts = dict(attrs)
+        classes = (facts.get("class") or "").split()
         is_void = tag in _VOID
         if self._skipped:
             if not is_void:
                 self._skipped.append(tag)
             return
-        if tag in _BLOCKS:
+        if tag in _BLOCKS or _BLOCK_CLASSES.intersection(classes):
             self.end()
         is_code = tag in _CODE
-        if (
-            is_code
-            or tag in _SKIPPED_ELEMENTS
-            or "data-recorded" in facts
-            or _SKIPPED_CLASSES.intersection((facts.get("class") or "").split())
-        ):
+        if is_code or tag in _SKIPPED_ELEMENTS or "data-recorded" in facts or _SKIPPED_CLASSES.intersection(classes):
             self._pieces += ["X"] if is_code else []
             if not is_void:
                 self._skipped.append(tag)

@@ -22,10 +22,6 @@ _ENVIRONMENT = {
 }
 
 
-_SCRIPTS = ("page", "sizes", "charts", "share", "pairs", "choose", "settings", "weights", "tables", "pick", "load")
-"""In the order in which they run: the others build on the first, and an order of a table comes after the weights."""
-
-
 OVERRIDES = Path(__file__).parent / "overrides"
 """What we change of the theme's templates."""
 OVERRIDDEN = "overrides"
@@ -45,10 +41,11 @@ def write_config(
 ) -> None:
     """Write the configuration that MkDocs reads: ``base`` with the address and the navigation of the staged pages.
 
-    ``assets``: paths below ``docs``, with those of scripts and styles as ``assets/<name>.<digest>.js``. MkDocs resolves
-    folders relative to the configuration file, so this file contains all of them.
+    ``assets``: paths below ``docs``; pages load the scripts and styles directly in ``assets``. MkDocs resolves folders
+    relative to the configuration file, so this file contains all of them.
     """
     here = target.parent
+    loaded = [path for path in assets if path.count("/") == 1]
     text = yaml.safe_dump(
         {
             "INHERIT": os.path.relpath(base, here),
@@ -58,21 +55,13 @@ def write_config(
             **({"repo_url": addresses.repository} if addresses.repository else {}),
             "theme": {"custom_dir": OVERRIDDEN},
             "nav": list(nav),
-            "extra_css": [path for path in assets if path.endswith(".css")],
-            "extra_javascript": sorted(filter(_is_own_script, assets), key=lambda path: _SCRIPTS.index(_stem(path))),
+            "extra_css": [path for path in loaded if path.endswith(".css")],
+            "extra_javascript": [path for path in loaded if path.endswith(".js")],
         },
         sort_keys=False,
         allow_unicode=True,
     )
     target.write_text(text, encoding="utf-8")
-
-
-def _stem(path: str) -> str:
-    return path.rpartition("/")[2].partition(".")[0]
-
-
-def _is_own_script(path: str) -> bool:
-    return path.endswith(".js") and _stem(path) in _SCRIPTS
 
 
 def render(config: Path, into: Path, meanwhile: Callable[[], None]) -> str | None:

@@ -32,6 +32,7 @@ from generator.dataset import (
 from generator.pages import (
     PROOF_MARKER,
     card_path,
+    complete_index,
     fill_frame,
     keep_compiled_templates,
     make_proof,
@@ -273,13 +274,14 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
             source = with_card(source, card_path(name))
         files.replace_text(name, with_terms_explained(source, name))
     for page in rendered:
-        files.add_text(page.path, with_terms_explained(page.text(), page.path))
+        files.add(page.path, with_terms_explained(page.text(), page.path))
         if page.is_frame:
             files.add_after(
                 partial(fill_frame, frame=page, pages=[one for one in site.pages if one.frame == page.path])
             )
+    files.add_after(partial(complete_index, pages=[page for page in site.pages if page.is_found]))
     for path, html in site.moved.items():
-        files.add_text(path, html)
+        files.add(path, html)
     for path, make in site.files.items():
         files.add_beside(path, make)
     drawn = CardCache(paths.cards)
@@ -290,17 +292,17 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     files.fill("methodology.md", PROOF_MARKER, make_proof(rates))
     files.replace("data.md", exports.ANY_SITE, paths.site_url)
     if rates is not None:
-        files.add_file(paths.rates, "data/twins/rates.json")
+        files.add("data/twins/rates.json", paths.rates)
         files.add_tree(paths.rates.parent / "results", "data/twins")
-    assets = {f"assets/{name}": asset for name, asset in staging.hashed_names(paths.assets).items()}
+    assets = {f"assets/{name}": asset for name, asset in staging.bundled(paths.assets).items()}
     for name, asset in assets.items():
-        files.add_file(asset, name)
+        files.add(name, asset)
     for run in dataset.runs:
         for raw, file in run.files:
             files.add_beside(f"data/{raw}", file, digests.get(file, ""))
     headlines = headline_variants(dataset.runs, sources)
     for path, text in exports.files(dataset, paths.site_url, headlines, history.changes, site.comparison).items():
-        files.add_text(path, text)
+        files.add(path, text)
     for path, export in exports.over_time(dataset.runs).items():
         files.add_beside(path, export)
     for evidence in dataset.evidence:

@@ -19,6 +19,9 @@ class StagingError(RtsiteError):
     """The staged files cannot be collected or written."""
 
 
+_SCRIPTS = ("page", "sizes", "charts", "share", "pairs", "choose", "settings", "weights", "tables", "pick", "load")
+"""In the order in which they run: the others build on the first, and an order of a table comes after the weights."""
+
 Made = Callable[[], str | bytes]
 """Makes the content of a file."""
 
@@ -40,8 +43,10 @@ class Files:
     def __len__(self) -> int:
         return len(self._contents)
 
-    def add_text(self, path: str, text: str) -> None:
-        self._add(path, text)
+    def add(self, path: str, content: str | Path) -> None:
+        """Add a file for MkDocs: its text, or an existing file."""
+        self._check_free(path)
+        self._contents[path] = content
 
     def add_beside(self, path: str, source: Path | Made, digest: str = "") -> None:
         """Add a file that bypasses MkDocs: an existing file, or a function that makes it in `put_beside`.
@@ -55,14 +60,11 @@ class Files:
         """Add a function that makes files, path and content, from the rendered site in a folder."""
         self._after.append(make)
 
-    def add_file(self, source: Path, path: str) -> None:
-        self._add(path, source)
-
     def add_tree(self, folder: Path, prefix: str) -> None:
         """Add every file below ``folder``, see `files_below`."""
         for source in files_below(folder):
             if source.is_file():
-                self._add((Path(prefix) / source.relative_to(folder)).as_posix(), source)
+                self.add((Path(prefix) / source.relative_to(folder)).as_posix(), source)
 
     def fill(self, path: str, marker: str, text: str) -> None:
         """Replace the one line ``marker`` of a file by ``text``. Does nothing if the file is missing."""
@@ -113,10 +115,6 @@ class Files:
                 for path, made in make(site):
                     put(site, path, _as_bytes(made))
 
-    def _add(self, path: str, content: str | Path) -> None:
-        self._check_free(path)
-        self._contents[path] = content
-
     def _check_free(self, path: str) -> None:
         if path in self._contents or path in self._beside:
             raise StagingError(f"two files would be staged as {path}; rename one of them")
@@ -136,17 +134,25 @@ class Files:
                     path.rmdir()
 
 
-def hashed_names(folder: Path) -> dict[str, Path]:
+def bundled(folder: Path) -> dict[str, str | Path]:
     """The assets in ``folder`` by the path that they get on the site, relative to it.
 
-    Scripts and styles carry one digest of all of them. So a browser never combines a page with those of another build,
-    and an open page finds out that the site was published again. Other files keep their names.
+    Our scripts are one file, in the order of `_SCRIPTS`, and so are our styles: on a slow connection each further file
+    costs more time than its bytes. Both carry one digest. So a browser never combines a page with those of another
+    build, and an open page finds out that the site was published again. Other files keep their names. Raises
+    `StagingError` if the scripts are not those of `_SCRIPTS`.
     """
     files = [path for path in files_below(folder) if path.is_file()]
-    own = [path for path in files if path.parent == folder and path.suffix in {".js", ".css"}]
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in own)).hexdigest()[:10]
-    named = {path: f"{path.stem}.{digest}{path.suffix}" for path in own}
-    return {named.get(path) or path.relative_to(folder).as_posix(): path for path in files}
+    styles = sorted(path for path in files if path.parent == folder and path.suffix == ".css")
+    scripts = {path.stem: path for path in files if path.parent == folder and path.suffix == ".js"}
+    if scripts.keys() != set(_SCRIPTS):
+        wrong = ", ".join(sorted(scripts.keys() ^ set(_SCRIPTS)))
+        raise StagingError(f"the scripts in {folder} and their order in {__name__} differ: {wrong}; list each in both")
+    ours = {".js": [scripts[name] for name in _SCRIPTS], ".css": styles}
+    texts = {suffix: "\n".join(map(_text_of, paths)) for suffix, paths in ours.items()}
+    digest = hashlib.sha256("\0".join(texts.values()).encode()).hexdigest()[:10]
+    others = {path.relative_to(folder).as_posix(): path for path in files if path not in (*scripts.values(), *styles)}
+    return {f"site.{digest}{suffix}": text for suffix, text in texts.items()} | others
 
 
 @contextmanager

@@ -212,20 +212,20 @@
     const plot = chart.querySelector(".rt-plot");
     await draw(plot);
     const { data, layout } = themed(drawn.get(plot));
-    const measure = chart.querySelector(".rt-measure")?.textContent;
+    const [finding, measure] = [...chart.querySelectorAll("figcaption strong, .rt-measure")].map((one) => one.textContent);
     const background = getComputedStyle(document.body).getPropertyValue("--md-default-bg-color").trim();
     Object.assign(layout, {
       paper_bgcolor: background,
       plot_bgcolor: background,
       title: {
-        text: chart.querySelector("figcaption strong").textContent + (measure ? `<br><span style="font-size:12px">${measure}</span>` : ""),
+        text: `${finding}<br><span style="font-size:12px">${measure}</span>`,
         font: { size: 16 },
         x: 0.01,
         xanchor: "left",
       },
-      margin: { ...layout.margin, t: measure ? 64 : 48 },
+      margin: { ...layout.margin, t: 64 },
     });
-    const size = { width: plot.clientWidth, height: plot.clientHeight + (measure ? 56 : 40), scale: format === "png" ? 2 : 1 };
+    const size = { width: plot.clientWidth, height: plot.clientHeight + 56, scale: format === "png" ? 2 : 1 };
     rt.download(`${chart.id}.${format}`, await window.Plotly.toImage({ data, layout }, { format, ...size }));
   }
 

@@ -7,7 +7,6 @@
 window.rt = (() => {
   "use strict";
 
-  const DAY_MS = 86_400_000;
   const begun = [];
   const followers = [];
   let shown = null; // the path of the page that began last
@@ -58,7 +57,7 @@ window.rt = (() => {
 
   /* All scripts and styles have one digest in their names. A page with another one was published after this document
      was loaded, and needs its own scripts. */
-  const digest = () => document.querySelector("link[rel=stylesheet][href*='assets/extra.']")?.href.match(/extra\.(\w+)\.css/)?.[1];
+  const digest = () => document.querySelector("link[rel=stylesheet][href*='assets/site.']")?.href.match(/site\.(\w+)\.css/)?.[1];
   const loaded = digest();
 
   function enter() {
@@ -69,13 +68,6 @@ window.rt = (() => {
     shown = pathOf(location);
     content = document.querySelector("[data-md-component=container]");
     document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search");
-    for (const time of document.querySelectorAll("time.rt-date:not([data-ready])")) {
-      time.dataset.ready = "yes";
-      const days = Math.floor((Date.now() - Date.parse(time.dateTime)) / DAY_MS);
-      const ago = document.createElement("span"); // its place is kept by the style, so that nothing moves
-      if (days >= 1) ago.append(` (${days === 1 ? "yesterday" : `${days} days ago`})`);
-      time.append(ago);
-    }
     begun.forEach((prepare) => prepare());
     follow();
   }

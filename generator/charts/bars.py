@@ -13,6 +13,7 @@ from generator.charts.chart import (
     capitalised,
     label,
     slugs,
+    unit_beside,
     unit_of,
     value_text,
 )
@@ -60,10 +61,10 @@ def metric_chart(table: Table, metric: Metric, identities: Identities) -> Chart 
     return Chart(
         slug=f"{table.slug}-{metric.slug}",
         title=capitalised(metric.title),
-        sentence=f"In {unit_of(metric)} per variant: the {'geometric' if metric.is_ratio else 'arithmetic'} mean over"
-        " the valid rounds, with its 95 % interval as error bar.",
+        sentence=f"A bar is the {'geometric' if metric.is_ratio else 'arithmetic'} mean over the valid rounds of a"
+        " variant, with its 95 % interval as error bar.",
         direction=f"{metric.direction.capitalize()} is better.",
-        unit=unit_of(metric),
+        unit=unit_beside(metric),
         figure={"data": [bar, beside], "layout": row_layout(axis, [label(row) for row in shown])},
         table=_metric_table(shown, (metric,)),
         frameworks=slugs(shown),
@@ -99,9 +100,8 @@ def latency_chart(table: Table, family: Family, identities: Identities) -> Chart
     return Chart(
         slug=f"{table.slug}-{family.address}",
         title=f"{capitalised(table.name_in_charts(family))}: p50 and {tail.quantile_title}",
-        sentence="In milliseconds per variant, on a logarithmic axis. Hollow is the median, filled the"
-        f" {tail.quantile_title}. Each is the geometric mean over the valid rounds, with its 95 % interval as error"
-        " bar.",
+        sentence="Hollow is the median, filled the higher percentile. Each is the geometric mean over the valid rounds,"
+        " with its 95 % interval as error bar.",
         direction="Lower is better.",
         unit="ms, logarithmic axis",
         figure={"data": traces, "layout": row_layout(axis, [label(row) for row in shown])},
@@ -126,7 +126,7 @@ def range_chart(table: CapacityTable, identities: Identities) -> Chart | None:
     return Chart(
         slug=f"{table.slug}-range",
         title=f"{capitalised(table.unit)} sustained",
-        sentence=f"In {table.unit} on a logarithmic axis. Each bar "
+        sentence="Each bar "
         + (
             "reaches from the highest load that passed to the lowest that failed"
             if table.is_of_ends
@@ -297,7 +297,7 @@ def _notes(table: Table, shown: Sequence[Row]) -> tuple[str, ...]:
     notes = []
     missing = [row.name for row in table.rows if row not in shown]
     if missing:
-        notes.append(f"Not drawn, because no round counts: {', '.join(missing)}. The table has the reasons.")
+        notes.append(f"Not drawn, because no round counts: {', '.join(missing)}.")
     health = [
         measurement.generator
         for row in shown
@@ -308,11 +308,7 @@ def _notes(table: Table, shown: Sequence[Row]) -> tuple[str, ...]:
     lags = [item.send_lag_p99_ms for item in health if item.send_lag_p99_ms is not None]
     working = [item.working_percent for item in health if item.working_percent is not None]
     if table.is_open and lags:
-        notes.append(
-            f"Load generator: the p99 of its send lag was at most {significant(max(lags), 2)} ms in every valid round."
-        )
+        notes.append(f"Send lag of the load generator: p99 at most {significant(max(lags), 2)} ms.")
     elif working:
-        notes.append(
-            f"Load generator: at work for at most {significant(max(working), 2)} % of its time in every valid round."
-        )
+        notes.append(f"Working time of the load generator: at most {significant(max(working), 2)} %.")
     return tuple(notes)

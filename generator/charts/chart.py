@@ -105,19 +105,19 @@ class Chart:
     """A drawing with its captions and its table.
 
     The table has one row for each row or line of the drawing, in the same order. ``title``: what is drawn.
-    ``frameworks``: the framework of each row, by which readers filter. ``finding``: what the chart shows, which is its
-    title where a page has one. ``unit``: of the values, and how they are drawn. Heights are fixed, so that the page
-    does not move when the chart is drawn.
+    ``frameworks``: the framework of each row, by which readers filter. ``unit``: of the values, if the title lacks it,
+    and how they are drawn. ``finding``: what the chart shows, which is its title on a page; a page adds it. Heights are
+    fixed, so that the page does not move when the chart is drawn.
     """
 
     slug: str
     title: str
     sentence: str
     direction: str
+    unit: str
     figure: Json
     table: ChartTable
     frameworks: tuple[str, ...]
-    unit: str = ""
     finding: str = ""
     by_row: bool = False
     """Whether each variant is a row instead of a line."""
@@ -159,6 +159,11 @@ def value_text(row: Row, metric: Metric) -> str:
 def unit_of(metric: Metric) -> str:
     """The unit in full, for use outside a column heading."""
     return {"/s": "messages/s"}.get(metric.unit, metric.unit)
+
+
+def unit_beside(metric: Metric) -> str:
+    """The unit for use beside the title of the metric; empty where the title has it."""
+    return "" if metric.unit == "/s" else metric.unit
 
 
 def capitalised(text: str) -> str:

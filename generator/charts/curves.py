@@ -15,6 +15,7 @@ from generator.charts.chart import (
     capitalised,
     label,
     slugs,
+    unit_beside,
     unit_of,
     value_text,
 )
@@ -94,8 +95,8 @@ def percentile_chart(table: Table, family: Family, identities: Identities) -> Ch
     return Chart(
         slug=f"{table.slug}-{family.address}-distribution",
         title=f"{capitalised(table.name_in_charts(family))}: the whole distribution",
-        sentence=f"In milliseconds over the percentile, both axes logarithmic, all valid rounds together;"
-        f" each line ends where fewer than {MIN_EVENTS_BEYOND} messages or pushes lie beyond.",
+        sentence="A line has all valid rounds of a variant together. It ends where fewer than"
+        f" {MIN_EVENTS_BEYOND} messages or pushes lie beyond.",
         direction="Lower and flatter is better.",
         unit="ms, both axes logarithmic",
         figure={"data": traces, "layout": line_layout(percentile_axis, log_axis("ms"))},
@@ -143,8 +144,8 @@ def timeline_chart(table: Table, identities: Identities) -> Chart | None:
     return Chart(
         slug=f"{table.slug}-timeline",
         title="Second by second",
-        sentence=f"{what}, for each second of the first valid round of every variant (logarithmic axis)."
-        " A steady line means that the value does not depend on the moment.",
+        sentence="Seconds are those of the first valid round of each variant. A steady line means that the value does"
+        " not depend on the moment.",
         direction="Higher is better." if throughput else "Lower is better.",
         unit=f"{what[:1].lower()}{what[1:]}, logarithmic axis",
         figure={"data": traces, "layout": line_layout(linear_axis("second of the timed window"), log_axis(unit))},
@@ -186,10 +187,12 @@ def trend_chart(trend: Trend, changes: Sequence[ChangePoint], identities: Identi
     days_axis: Json = {"type": "date", "title": {"text": "start of the run (UTC)"}, **_days_around(days)}
     return Chart(
         slug=f"trend-{trend.slug}",
-        title=capitalised(trend.metric.title),
-        sentence=f"In {unit_of(trend.metric)}, each run's geometric mean with its 95 % interval, on {trend.machine}"
-        " (logarithmic axis). A larger, ringed mark changed against the run before it.",
+        title=f"{capitalised(trend.metric.title)} by campaign",
+        sentence=f"A point is the {'geometric' if trend.metric.is_ratio else 'arithmetic'} mean of a campaign with its"
+        f" 95 % interval, on {trend.machine}. A ring marks a change against the campaign before. It is relative to the"
+        " reference, if both campaigns have its value.",
         direction=f"{trend.metric.direction.capitalize()} is better.",
+        unit=", ".join(filter(None, (unit_beside(trend.metric), "logarithmic axis", "changes ringed"))),
         figure={"data": traces, "layout": line_layout(days_axis, log_axis(unit_of(trend.metric)))},
         table=ChartTable(
             tuple(map(TableHead.of, ("Variant", *(day.replace("T", " ").removesuffix("Z") for day in days)))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from generator.comparison import Reason
@@ -16,6 +17,8 @@ _UNPLAIN = re.compile(r"[^\w .,:+()/·×’%-]")
 
 _LONGEST = 110
 """The most characters that a heading or label has room for."""
+LONGEST_TITLE = 80
+"""Characters that the title of a chart may have; it is a finding, and read at a glance."""
 
 
 def plain(text: str, longest: int = _LONGEST) -> str:
@@ -30,6 +33,12 @@ def plain(text: str, longest: int = _LONGEST) -> str:
     return words or "unnamed"
 
 
+def fit_title(finding: str, short: str) -> str:
+    """The title of a chart: a finding, or a shorter one if it has too many characters; both as `plain`."""
+    long = plain(finding, 2 * LONGEST_TITLE)
+    return long if len(long) <= LONGEST_TITLE else plain(short, LONGEST_TITLE)
+
+
 @lru_cache(maxsize=65_536)  # the same value is on a dozen pages
 def significant(value: float, digits: int = 3) -> str:
     """The value with ``digits`` significant digits and separated thousands: 66,800; 1.50; 0.0123."""
@@ -40,6 +49,21 @@ def significant(value: float, digits: int = 3) -> str:
     if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
         decimals -= 1
     return f"{rounded:,.{max(0, decimals)}f}"
+
+
+def spoken_date(timestamp: str) -> str:
+    """The date as ``20 November 2026``; an invalid timestamp is returned unchanged."""
+    try:
+        moment = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return timestamp
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 def between(interval: Interval) -> str:

@@ -20,7 +20,16 @@ from generator.comparison.discarded import WithDiscarded, with_discarded
 from generator.comparison.evidence_changes import EvidenceChange, compare_evidence, count_kinds, machine_factors
 from generator.comparison.extra_columns import Column, columns_of
 from generator.comparison.flags import FLAG_RULES, Flag
-from generator.comparison.history import ChangePoint, History, Point, Series, Trend, compare_alone, past_of
+from generator.comparison.history import (
+    ChangePoint,
+    History,
+    Point,
+    Series,
+    Trend,
+    TrendStep,
+    compare_alone,
+    past_of,
+)
 from generator.comparison.load_models import (
     LOAD_MODELS,
     Growth,

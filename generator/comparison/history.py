@@ -11,7 +11,7 @@ from typing import Literal
 from generator.comparison.absences import Absence, CellState, cell_states, follow_absences
 from generator.comparison.deciding import MAY_DECIDE
 from generator.comparison.metrics import METRICS, Metric
-from generator.comparison.pair_judging import ComparedValues, Outcome, judge_all
+from generator.comparison.pair_judging import ComparedValues, Judged, Outcome, judge_all
 from generator.comparison.run_changes import compare_values
 from generator.comparison.tables import (
     Comparison,
@@ -75,8 +75,22 @@ class Trend:
 
 
 @dataclass(frozen=True)
+class TrendStep:
+    """Two successive points of a series. ``judged``: the later one against the earlier one, by the common decision rule
+    over all steps of all trends. ``is_relative``: as in `ChangePoint`.
+    """
+
+    trend: Trend
+    series: Series
+    before: Point
+    after: Point
+    judged: Judged
+    is_relative: bool
+
+
+@dataclass(frozen=True)
 class ChangePoint:
-    """A change between two successive points of a series.
+    """A step whose two points surely differ by more than the metric's margin.
 
     ``ratio``: the later value over the earlier one, each relative to the reference of its run if both have one
     (``is_relative``). That removes the effect of a machine that was faster on one of the days.
@@ -190,12 +204,14 @@ class History:
         return _trends(self)
 
     @cached_property
-    def changes(self) -> tuple[ChangePoint, ...]:
-        """Successive points that differ by the common decision rule, newest first.
+    def steps(self) -> tuple[TrendStep, ...]:
+        """All pairs of successive points of all trends except those of the reference, judged together."""
+        return _steps(self.trends)
 
-        The rule is applied to all pairs of successive points of all trends together.
-        """
-        return _change_points(self.trends)
+    @cached_property
+    def changes(self) -> tuple[ChangePoint, ...]:
+        """Successive points that differ by the common decision rule, newest first."""
+        return _change_points(self.steps)
 
     @cached_property
     def absences(self) -> tuple[Absence, ...]:
@@ -238,7 +254,7 @@ def _series(tables: Sequence[Table], metric: Metric) -> tuple[Series, ...]:
     return tuple(Series(found[-1].row, tuple(found)) for found in points.values())
 
 
-def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
+def _steps(found: Sequence[Trend]) -> tuple[TrendStep, ...]:
     pairs = [
         (trend, series, before, after)
         for trend in found
@@ -247,16 +263,24 @@ def _change_points(found: Sequence[Trend]) -> tuple[ChangePoint, ...]:
         for before, after in zip(series.points, series.points[1:], strict=False)
     ]
     compared = {index: _compared(trend, before, after) for index, (trend, _, before, after) in enumerate(pairs)}
+    judgements = judge_all({index: values for index, (values, _) in compared.items()})
+    return tuple(TrendStep(*pairs[index], judged, compared[index][1]) for index, judged in judgements.items())
+
+
+def _change_points(steps: Sequence[TrendStep]) -> tuple[ChangePoint, ...]:
     points = [
         ChangePoint(
-            *pairs[index],
-            judged.contrast,
-            judged.outcome,
-            updates(pairs[index][2], pairs[index][3]),
-            compared[index][1],
+            step.trend,
+            step.series,
+            step.before,
+            step.after,
+            step.judged.contrast,
+            step.judged.outcome,
+            updates(step.before, step.after),
+            step.is_relative,
         )
-        for index, judged in judge_all({index: values for index, (values, _) in compared.items()}).items()
-        if judged.contrast is not None and judged.outcome in ("better", "worse")
+        for step in steps
+        if step.judged.contrast is not None and step.judged.outcome in ("better", "worse")
     ]
     return tuple(sorted(points, key=lambda point: point.after.started, reverse=True))
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from generator.charts import Chart
-from generator.charts.chart import capitalised, unit_of
-from generator.charts.wording import plain, significant, times
+from generator.charts.chart import capitalised, unit_beside, unit_of
+from generator.charts.wording import fit_title, significant, times
 from generator.comparison import CapacityTable, Family, Metric, Row, Table, percentile
 from generator.pages.view import View
 from generator.sentences import MetricAnswer, answer_metric, answer_search
-
-_LONGEST = 80
 
 
 def answers_of(view: View, table: Table | CapacityTable) -> dict[str, MetricAnswer]:
@@ -32,16 +30,19 @@ def with_range(chart: Chart, table: Table, metric: Metric) -> Chart:
     values = [row.values[metric.key].estimate.mean for row in _contenders(table) if metric.key in row.values]
     name = capitalised(metric.title)
     if not values:
-        return replace(chart, finding=_fitted(f"{plain(name, 40)}: only the reference has a value"))
+        return replace(chart, finding=_without_contenders(name))
     low, high = significant(min(values)), significant(max(values))
     words = low if low == high else f"{low} to {high}"
     verb = "are" if metric.direction == "higher" else "is"  # metrics of which more is better are counts
-    return replace(chart, finding=_fitted(f"{name} {verb} {words} {unit_of(metric)}"))
+    finding = fit_title(f"{name} {verb} {words} {unit_beside(metric)}", f"Values are {words} {unit_of(metric)}")
+    return replace(chart, finding=finding)
 
 
 def with_tail(chart: Chart, table: Table, family: Family) -> Chart:
     """The chart of a distribution, with how far its tail is from its median as title."""
-    median = percentile(family, "p50")
+    median, name = percentile(family, "p50"), capitalised(table.name_in_charts(family))
+    if not _contenders(table):
+        return replace(chart, finding=_without_contenders(name))
     for quantile in ("p99", "p90"):
         tail = percentile(family, quantile)
         found = [
@@ -52,9 +53,10 @@ def with_tail(chart: Chart, table: Table, family: Family) -> Chart:
         if found:
             low, high = times(min(found)), times(max(found))
             words = low if low == high else f"{low} to {high}"
-            name = capitalised(table.name_in_charts(family))
-            return replace(chart, finding=_fitted(f"{name}: {tail.quantile_title} is {words} the median"))
-    return replace(chart, finding=f"{plain(chart.title, 60)} is drawn")
+            fact = f"{tail.quantile_title} is {words} the median"
+            return replace(chart, finding=fit_title(f"{name}: {fact}", f"The {fact}"))
+    finding = fit_title(f"{name} has too few messages for its tail", "There are too few messages for a tail")
+    return replace(chart, finding=finding)
 
 
 def with_steadiness(chart: Chart) -> Chart:
@@ -66,7 +68,7 @@ def with_steadiness(chart: Chart) -> Chart:
             found.append(max(values) / min(values))
     if not found:
         return replace(chart, finding="No second has a value")
-    return replace(chart, finding=f"The largest difference between two seconds of one variant is {times(max(found))}")
+    return replace(chart, finding=f"Seconds of one variant are at most {times(max(found))} apart")
 
 
 def without_repeats(charts: Sequence[Chart]) -> list[Chart]:
@@ -83,5 +85,5 @@ def _contenders(table: Table) -> list[Row]:
     return [row for row in table.valid_rows if not row.framework.is_reference]
 
 
-def _fitted(finding: str) -> str:
-    return plain(finding, _LONGEST)
+def _without_contenders(name: str) -> str:
+    return fit_title(f"{name}: only the reference has a value", "Only the reference has a value")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from generator.charts import ChartTable, TableCell, TableHead
-from generator.charts.wording import parameters_in_words, plain
+from generator.charts.wording import LONGEST_TITLE, parameters_in_words, plain
 from generator.comparison import (
     CPU,
     LATENCY,
@@ -18,7 +18,7 @@ from generator.comparison import (
     percentile,
 )
 from generator.drawing import ScatterPoint, draw_scatter
-from generator.pages.drawn_chart import LONGEST_TITLE, DrawnChart, made_of
+from generator.pages.drawn_chart import DrawnChart, made_of
 from generator.pages.view import View
 
 _LOADS: tuple[tuple[str, dict[str, object]], ...] = (("crowd", {"users": 1000}), ("dashboard", {"users": 100}))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from generator.charts import ChartTable
+from generator.charts.wording import LONGEST_TITLE
 from generator.comparison import CapacityTable, Table
 from generator.drawing import Picture
-
-LONGEST_TITLE = 80
-"""Characters that the title of a chart may have; it is a finding, and read at a glance."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from generator.charts.wording import spoken_date
 from generator.comparison import (
     DIMENSIONS,
     PERFORMANCE,
@@ -19,7 +20,7 @@ from generator.comparison import (
 )
 from generator.dataset import Evidence
 from generator.pages import score_words
-from generator.pages.markup import Page, Renderer, Section, spoken_date
+from generator.pages.markup import Page, Renderer, Section
 from runners.record import ITEMS, Finding
 
 _LONGEST_NOTE = 70

@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -36,6 +35,7 @@ from generator.charts.wording import (
     plain,
     reason_in_words,
     significant,
+    spoken_date,
     times,
 )
 from generator.comparison import CLOSE_FACTOR, Bracket, with_discarded
@@ -50,6 +50,8 @@ from runners.record import RtsiteError
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
+_BOOST = 2
+"""The weight of a page that is found first; that of others is 1."""
 _LONGEST_ANSWER = 200
 """Characters of an answer that sites which show links have room for."""
 
@@ -81,7 +83,11 @@ class Page:
     has_own_title: bool = False
     """Whether its HTML contains the h1."""
     is_searched: bool = True
-    """Whether the search index of the site contains the page."""
+    """Whether the search index of the site contains its text."""
+    is_found: bool = False
+    """Whether the search finds it by title and description alone, see `generator.pages.search_index`."""
+    is_first: bool = False
+    """Whether it is what readers look for who search for its title."""
     answer: str = ""
     """What a shared link says, if that is more than the description."""
     group: str = ""
@@ -114,8 +120,8 @@ class Page:
         lines.append(f"card: {json.dumps(self.card)}")
         if self.hide:
             lines.append(f"hide: {json.dumps(self.hide)}")
-        if not self.is_searched:
-            lines.append('search: {"exclude": true}')
+        if not self.is_searched or self.is_first:
+            lines.append(f"search: {json.dumps({'boost': _BOOST} if self.is_searched else {'exclude': True})}")
         lines += ["---", ""]
         if not self.has_own_title:
             lines += [f"# {_inert(plain(self.title))}", ""]
@@ -306,21 +312,6 @@ def _figure_json(chart: Chart) -> Markup:
     text = script_json(chart.figure | {"frameworks": chart.frameworks, "row_px": chart.row_px})
     used = {light: dark for light, dark in (DARK_OF | DARK_PAPER).items() if light in text}
     return text[:-1] + Markup(',"dark":') + script_json(used) + Markup("}")
-
-
-def spoken_date(timestamp: str) -> str:
-    """The date as ``20 November 2026``; an invalid timestamp is returned unchanged."""
-    try:
-        moment = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return timestamp
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
-
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 
 
 def _rank_range(rank: RankRange) -> str:

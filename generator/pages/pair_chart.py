@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from generator.charts import ChartTable, TableCell, TableHead
-from generator.charts.wording import bracket, parameters_in_words, plain, reason_in_words, significant, times
+from generator.charts.wording import (
+    LONGEST_TITLE,
+    bracket,
+    parameters_in_words,
+    plain,
+    reason_in_words,
+    significant,
+    times,
+)
 from generator.comparison import (
     CPU,
     EQUAL_FACTOR,
@@ -22,7 +30,7 @@ from generator.comparison import (
     pair_verdict,
 )
 from generator.drawing import RatioGroup, RatioOutcome, RatioRow, draw_ratios
-from generator.pages.drawn_chart import LONGEST_TITLE, DrawnChart, made_of
+from generator.pages.drawn_chart import DrawnChart, made_of
 from generator.pages.view import View
 from generator.statistics import Interval
 

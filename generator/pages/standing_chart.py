@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from generator.charts import ChartTable, TableCell, TableHead
-from generator.charts.wording import plain
+from generator.charts.wording import LONGEST_TITLE, plain
 from generator.comparison import CLOSE_FACTOR
 from generator.drawing import Strip, draw_strips
-from generator.pages.drawn_chart import LONGEST_TITLE, DrawnChart
+from generator.pages.drawn_chart import DrawnChart
 from generator.pages.heat import HeatTable
 from generator.pages.view import View
 

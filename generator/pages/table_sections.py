@@ -8,6 +8,7 @@ from dataclasses import replace
 from generator.charts import Chart, Identities, latency_chart, metric_chart, percentile_chart, timeline_chart
 from generator.charts.wording import parameters_in_words
 from generator.comparison import METRICS, CapacityTable, Metric, Table, columns_of
+from generator.dataset import Parameters
 from generator.pages import chart_findings
 from generator.pages.markup import Renderer, Section
 from generator.pages.setting_filters import in_settings
@@ -21,15 +22,16 @@ def table_section(
     *,
     charts: Iterable[Chart] = (),
     more: Iterable[Chart] = (),
-    within_workload: bool = False,
+    common: Parameters | None = None,
     shows_reasons: bool = True,
     shows_run: bool = True,
     others: Sequence[Table] = (),
 ) -> Section:
     """A section on one table of results: heading, charts, the full table, and ``more`` charts.
 
-    ``others``: the same table under other settings. ``within_workload``: on the page of the workload, which explains
-    all of its tables once. ``shows_run``: whether to name the run, which a page of one run does once.
+    ``others``: the same table under other settings. ``common``: on the page of a workload, which explains all of its
+    tables once, the parameters that they have in common, which it lists once; ``None`` elsewhere. ``shows_run``:
+    whether to name the run, which a page of one run does once.
     """
     words = parameters_in_words(table.parameters)
 
@@ -40,8 +42,9 @@ def table_section(
             extras=columns_of(one),
             charts=drawn,
             more=further,
+            caption=_caption(one, common),
             shows_reasons=shows_reasons,
-            explains=not within_workload,
+            explains=common is None,
             shows_run=shows_run,
             run=one.run,
             run_page=run_path(one.run),
@@ -50,7 +53,7 @@ def table_section(
     html = made_of(table, list(charts), list(more))
     made = [(other, made_of(other, [], [])) for other in others]
     html = in_settings(render, table, html, made)
-    return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
+    return Section(_heading(table, words, within_workload=common is not None), table.slug, html=html)
 
 
 def capacity_section(
@@ -58,14 +61,14 @@ def capacity_section(
     table: CapacityTable,
     *,
     charts: Iterable[Chart] = (),
-    within_workload: bool = False,
+    common: Parameters | None = None,
     shows_reasons: bool = True,
     shows_run: bool = True,
     others: Sequence[CapacityTable] = (),
 ) -> Section:
     """A section on one capacity search: heading, chart, and full table.
 
-    ``others``: the same search under other settings.
+    ``others``: the same search under other settings. ``common``: as for `table_section`.
     """
     words = parameters_in_words({"search": table.parameters["search"]})
 
@@ -74,15 +77,21 @@ def capacity_section(
             "capacity.html",
             table=one,
             charts=drawn,
+            caption=_caption(one, common),
             shows_reasons=shows_reasons,
-            explains=not within_workload,
+            explains=common is None,
             shows_run=shows_run,
             run=one.run,
             run_page=run_path(one.run),
         )
 
     html = in_settings(render, table, made(table, list(charts)), [(other, made(other, [])) for other in others])
-    return Section(_heading(table, words, within_workload=within_workload), table.slug, html=html)
+    return Section(_heading(table, words, within_workload=common is not None), table.slug, html=html)
+
+
+def _caption(table: Table | CapacityTable, common: Parameters | None) -> Parameters:
+    """The parameters that the caption of a table lists."""
+    return {name: value for name, value in table.parameters.items() if name not in (common or {})}
 
 
 def _heading(table: Table | CapacityTable, words: str, *, within_workload: bool) -> str:

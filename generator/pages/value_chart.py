@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from generator.charts import ChartTable, TableCell, TableHead
-from generator.charts.wording import parameters_in_words, plain, significant
+from generator.charts.wording import LONGEST_TITLE, parameters_in_words, plain, significant
 from generator.comparison import (
     CONNECTION_RATE,
     CPU,
@@ -17,7 +17,7 @@ from generator.comparison import (
     Table,
 )
 from generator.drawing import DotRow, draw_dots
-from generator.pages.drawn_chart import LONGEST_TITLE, DrawnChart, made_of
+from generator.pages.drawn_chart import DrawnChart, made_of
 from generator.pages.view import View
 from generator.statistics import Interval
 

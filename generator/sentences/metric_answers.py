@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from generator.charts.chart import unit_of
-from generator.charts.wording import bracket, plain, significant
+from generator.charts.wording import bracket, fit_title, significant
 from generator.comparison import CapacityRow, CapacityTable, Leader, Metric, Row, Table, is_published
 from generator.sentences.sureness import Sureness
 
-_LONGEST_FINDING = 80
 _MOST_NAMES = 3
 
 
@@ -81,14 +80,14 @@ def _answer(what: str, rows: Sequence[Row], value: str, *, are_equal: bool, has_
     slugs = tuple(row.framework.slug for row in rows)
     names = [row.framework.title for row in rows]
     if not rows:
-        finding = _fitted(f"Who has the {what} is not decided", "Who is best is not decided")
+        finding = fit_title(f"Who has the {what} is not decided", "Who is best is not decided")
         return MetricAnswer((), f"{finding}.", "can't say yet", finding)
     if len(rows) == 1:
         return MetricAnswer(
             slugs,
             f"the {what}{among}, {value}.",
             "clearly",
-            _fitted(f"{names[0]} has the {what}{among}", f"One has the {what}"),
+            fit_title(f"{names[0]} has the {what}{among}", f"One has the {what}"),
         )
     if are_equal:
         most = f"{names[0]} and {names[1] if len(names) == 2 else f'{len(names) - 1} more'}"
@@ -96,9 +95,9 @@ def _answer(what: str, rows: Sequence[Row], value: str, *, are_equal: bool, has_
             slugs[:_MOST_NAMES],
             f"the {what}{among}, {value}, and {len(rows)} are practically equal.",
             "clearly",
-            _fitted(f"{most} have the {what}{among}", f"{len(names)} have the {what}"),
+            fit_title(f"{most} have the {what}{among}", f"{len(names)} have the {what}"),
         )
-    finding = _fitted(
+    finding = fit_title(
         f"Who of {len(names)} has the {what} is not decided", f"Who of {len(names)} is best is not decided"
     )
     if len(rows) > _MOST_NAMES:
@@ -106,9 +105,3 @@ def _answer(what: str, rows: Sequence[Row], value: str, *, are_equal: bool, has_
     return MetricAnswer(
         slugs, f"one of them has the {what}{among}, about {value}. Which one is not decided.", "likely", finding
     )
-
-
-def _fitted(finding: str, short: str) -> str:
-    """The finding, or a shorter one if it has too many characters; in characters that are no markup anywhere."""
-    long = plain(finding, 2 * _LONGEST_FINDING)
-    return long if len(long) <= _LONGEST_FINDING else plain(short, _LONGEST_FINDING)

@@ -111,6 +111,16 @@ def test_a_pale_text_is_found_among_many_that_look_alike(visit: Visit, path: str
     assert [rule for rule, _ in violations_of_colours(page)] == ["color-contrast"]
 
 
+@pytest.mark.parametrize("path", ["dimensions/ease-of-use.html", "for/dashboard.html"])
+def test_what_a_finger_moves_is_large_enough(visit: Visit, phone: Visit, path: str) -> None:
+    """WCAG 2.2, 2.5.8 on any screen, and 44 pixels as in 2.5.5 on a phone."""
+    for visitor, least in ((visit, 24), (phone, 44)):
+        page = visitor.open(path)
+        height = "ones => ones.map(one => one.getBoundingClientRect().height)"
+        assert min(page.locator("input[type=range]:visible").evaluate_all(height)) >= least
+        assert violations(page, {"runOnly": ["target-size"]}) == []
+
+
 def test_the_keyboard_alone_leads_to_the_raw_file(visit: Visit) -> None:
     page = visit.open("dimensions/performance.html")
     page.keyboard.press("Tab")

@@ -125,6 +125,37 @@ def test_without_scripts_the_tables_are_complete(browser: Browser, address: str)
     context.close()
 
 
+def test_the_search_leads_to_the_page_of_a_framework_first(visit: Visit) -> None:
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    page = visit.open("index.html")
+    page.wait_for_load_state("networkidle")
+    assert not any("search_index" in url for url in asked), "only who searches loads the index"
+    page.locator(".md-search__input").fill("fastapi")
+    first = page.locator(".md-search-result__link").first
+    first.wait_for()
+    assert first.evaluate("link => link.pathname") == "/frameworks/fastapi.html"
+
+
+def test_a_date_is_followed_by_how_long_ago_it_was(visit: Visit) -> None:
+    """By a rule of the page's style, so that it takes no more room than it needs and nothing moves."""
+    page = visit.open("index.html")
+    page.locator(".md-tabs__link", has_text="Scoreboard").click()
+    page.wait_for_url("**/scoreboard.html")
+    said = page.evaluate(
+        """() => {
+          const time = document.querySelector("time.rt-date"), now = new Date();
+          const days = [0, 1, 8, 99].map((days) => new Date(now - days * 864e5));
+          const year = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 12));
+          return [...days, year].map((date) => {
+            time.dateTime = date.toISOString();
+            return getComputedStyle(time, "::after").content;
+          });
+        }"""
+    )
+    assert said == ["none", '" (yesterday)"', '" (8 days ago)"', '" (99 days ago)"', '" (12 months ago)"']
+
+
 def test_tables_sort_from_the_keyboard(visit: Visit) -> None:
     page = visit.open("tests/echo.html")
     table = page.locator("table.rt-results").first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,16 +13,21 @@ import pytest
 from benchmarks import synthetic
 from generator import exports
 from generator.charts import Identities, trend_chart
-from generator.comparison import History, Trend
+from generator.charts.wording import plain
+from generator.comparison import ChangePoint, History, Judged, Outcome, Trend, TrendStep
 from generator.dataset import Dataset, load_results
 from generator.pages import make_site
-from generator.sentences import change_sentence, largest_changes
+from generator.sentences import change_sentence, largest_changes, trend_finding
 
 VARIANTS = tuple(made for made in synthetic.VARIANTS if made.variant in {"picows", "uvicorn", "gevent"})
 FASTER = tuple(
     replace(made, rate=made.rate * 1.6, version="0.166.0") if made.framework == "fastapi" else made for made in VARIANTS
 )
 DAYS = ("2026-11-06", "2026-11-13", "2026-11-20")
+
+
+SPOKEN = "20 November 2026"
+"""The last of these days, on which FastAPI changes."""
 
 
 def write(folder: Path, day: str, variants: tuple[synthetic.Made, ...], seed: int, cpu: str = "AMD EPYC 7B13") -> None:
@@ -39,6 +45,12 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         write(folder, day, variants, seed)
     write(folder, "2026-11-15", VARIANTS, 9, cpu="Another CPU")
     return load_results(folder)
+
+
+@pytest.fixture(scope="module")
+def pages(history: Dataset) -> dict[str, str]:
+    site = make_site(history, {}, history=History(history.runs))
+    return {page.path: page.text() for page in site.pages if page.path in {"index.md", "trends.md"}}
 
 
 def throughput(dataset: Dataset, cpu: str = "AMD EPYC 7B13") -> Trend:
@@ -87,7 +99,94 @@ def test_the_chart_rings_the_change(history: Dataset) -> None:
     assert len(chart.table.columns) == 1 + len(DAYS)
 
 
-def test_a_change_has_its_values_and_percent_on_home_and_in_the_feed(history: Dataset) -> None:
+def of_throughput(history: Dataset) -> tuple[dict[str, list[TrendStep]], ChangePoint]:
+    """The steps of the throughput by framework, and the one change among them."""
+    found = History(history.runs)
+    (change,) = (one for one in found.changes if one.trend.metric.key == "messages_per_s")
+    steps: dict[str, list[TrendStep]] = {}
+    for step in found.steps:
+        if step.trend is change.trend:
+            steps.setdefault(step.series.row.framework.slug, []).append(step)
+    return steps, change
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "finding"),
+    [
+        ({}, "Only the reference has values of several campaigns"),
+        ({"fastapi": "same"}, "FastAPI · uvicorn stayed practically equal from campaign to campaign"),
+        ({"fastapi": "unknown"}, "Whether FastAPI · uvicorn changed is not decided"),
+        (
+            {"fastapi": "same", "flask-socketio": "same"},
+            "Each of 2 variants stayed practically equal from campaign to campaign",
+        ),
+        (
+            {"fastapi": "unknown", "flask-socketio": "same"},
+            "1 of 2 variants stayed practically equal, for 1 that is not decided",
+        ),
+        ({"fastapi": "unknown", "flask-socketio": "unknown"}, "Whether any of 2 variants changed is not decided"),
+    ],
+)
+def test_without_a_change_a_trend_says_how_far_that_is_decided(
+    history: Dataset, outcomes: dict[str, Outcome], finding: str
+) -> None:
+    """The last step of each has this outcome, and all before it are practically equal."""
+    steps, _ = of_throughput(history)
+    made = []
+    for slug, outcome in outcomes.items():
+        *before, last = steps[slug]
+        made += [replace(one, judged=Judged(None, "same")) for one in before]
+        made.append(replace(last, judged=Judged(None, outcome)))
+    assert trend_finding(made, []) == finding
+
+
+def test_a_trend_is_titled_by_its_newest_changes(history: Dataset) -> None:
+    steps, change = of_throughput(history)
+    other = replace(change, series=steps["flask-socketio"][0].series)
+    earlier = replace(other, before=steps["flask-socketio"][0].before, after=steps["flask-socketio"][0].after)
+
+    def finding(*changes: ChangePoint) -> str:
+        return trend_finding([one for found in steps.values() for one in found], changes)
+
+    alone = finding(change)
+    assert re.fullmatch(rf"FastAPI · uvicorn is better by [56]\d % since {SPOKEN}", alone)
+    assert finding(change, earlier) == alone
+    less = replace(other, outcome="worse", ratio=replace(change.ratio, difference=-0.1))
+    assert finding(less, change) == f"1 variant is better and 1 worse since {SPOKEN}"
+    assert finding(less) == f"Flask-SocketIO · gevent is worse by 9.5 % since {SPOKEN}"
+    both = finding(change, replace(less, outcome="better"))
+    assert re.fullmatch(rf"2 variants are better since {SPOKEN}, FastAPI · uvicorn by [56]\d %", both)
+    nothing = replace(change.before.value, estimate=replace(change.before.value.estimate, mean=0.0))
+    from_nothing = replace(
+        change, before=replace(change.before, value=nothing), ratio=replace(change.ratio, is_ratio=False)
+    )
+    assert finding(from_nothing) == f"FastAPI · uvicorn is better since {SPOKEN}"
+    facts = change.series.row.framework.model_copy(update={"title": "x" * 90})
+    row = replace(change.series.row, framework=facts)
+    long = finding(replace(change, series=replace(change.series, row=row)))
+    assert re.fullmatch(rf"One variant is better by [56]\d % since {SPOKEN}", long)
+
+
+def test_no_title_of_a_trend_is_surer_than_its_steps(history: Dataset, pages: dict[str, str]) -> None:
+    found = History(history.runs)
+    shown = re.findall(r"<figcaption><strong>(.*?)</strong>", pages["trends.md"])
+    lines = [trend for trend in found.trends if any(len(series.points) > 1 for series in trend.series)]
+    assert len(shown) == len(lines) > 3
+    for trend, title in zip(lines, shown, strict=True):
+        steps = [step for step in found.steps if step.trend is trend]
+        changes = [change for change in found.changes if change.trend is trend]
+        assert title == trend_finding(steps, changes) == plain(title, 80)
+        assert (f"since {SPOKEN}" in title) == has_changed(steps)
+        if not has_changed(steps):
+            assert ("is not decided" in title) == any(step.judged.outcome == "unknown" for step in steps)
+    assert "FastAPI · uvicorn is better by" in "".join(shown)
+
+
+def has_changed(steps: Sequence[TrendStep]) -> bool:
+    return any(step.judged.outcome in ("better", "worse") for step in steps)
+
+
+def test_a_change_has_its_values_and_percent_on_home_and_in_the_feed(history: Dataset, pages: dict[str, str]) -> None:
     found = History(history.runs)
     first = largest_changes(found.changes)[0]
     assert first.after.started[:10] == DAYS[2]
@@ -98,8 +197,7 @@ def test_a_change_has_its_values_and_percent_on_home_and_in_the_feed(history: Da
     sentence = change_sentence(change)
     assert re.search(r" went from [\d,]+ to [\d,]+ \(\+[56]\d\u00a0% relative to the reference, better; ", sentence)
     assert "fastapi 0.165.0 → 0.166.0" in sentence
-    (home,) = (page.text() for page in make_site(history, {}, history=found).pages if page.path == "index.md")
-    pictures = re.findall(r'<svg class="rt-drawing"[^>]* aria-label="([^"]*)">.*?</svg>', home)
+    pictures = re.findall(r'<svg class="rt-drawing"[^>]* aria-label="([^"]*)">.*?</svg>', pages["index.md"])
     assert pictures
     assert all("in 3 campaigns: " in label for label in pictures)
     feed = ElementTree.fromstring(exports.files(history, "https://example.org", {}, found.changes)["feed.xml"])

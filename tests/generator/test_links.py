@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmarks import synthetic
 from generator import exports
 from generator.dataset import load_results
 from generator.pages import make_site
-from generator.staging import hashed_names
+from generator.staging import StagingError, bundled
 from tests.support.links import BuiltSite
 
 ROOT = Path(__file__).parents[2]
@@ -85,22 +86,40 @@ def test_a_framework_without_a_value_keeps_its_badge(first: tuple[Path, Publishe
     assert badge["message"] == "no result"
 
 
-def test_scripts_and_styles_carry_one_digest_of_all(tmp_path: Path) -> None:
-    shutil.copytree(ASSETS, tmp_path / "assets")
-    before = hashed_names(tmp_path / "assets")
-    own = [name for name in before if "/" not in name and name.endswith((".js", ".css"))]
-    assert {path.name for path in ASSETS.iterdir() if path.suffix in {".js", ".css"}} == {
-        before[name].name for name in own
-    }
+def test_scripts_and_styles_are_two_files_with_one_digest(tmp_path: Path) -> None:
+    assets = tmp_path / "assets"
+    shutil.copytree(ASSETS, assets)
+    before = bundled(assets)
+    own = {name: text for name, text in before.items() if isinstance(text, str)}
+    assert sorted(Path(name).suffix for name in own) == [".css", ".js"]
     assert len({name.split(".")[1] for name in own}) == 1
-    (tmp_path / "assets" / "tables.js").write_text("changed")
-    after = hashed_names(tmp_path / "assets")
-    assert not set(own) & after.keys()
-    assert before.keys() - set(own) <= after.keys(), "what scripts load later keeps its address"
+    for path in assets.iterdir():
+        if path.suffix in {".js", ".css"}:
+            (text,) = (text for name, text in own.items() if name.endswith(path.suffix))
+            assert path.read_text() in text, path.name
+    (assets / "tables.js").write_text("changed")
+    after = bundled(assets)
+    assert not own.keys() & after.keys()
+    assert before.keys() - own.keys() <= after.keys(), "what scripts load later keeps its address"
+    (assets / "new.js").write_text("")
+    with pytest.raises(StagingError, match="differ: new; list each in both"):
+        bundled(assets)
+
+
+def test_the_search_has_one_entry_for_pages_of_values_and_of_code(site: Path) -> None:
+    documents = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
+    found = Counter(one["location"].partition("#")[0] for one in documents)
+    for path in ("frameworks/fastapi/results.html", "frameworks/fastapi/code.html", "trends.html", "runs/index.html"):
+        assert found[path] == 1, path
+        assert (site / path).is_file()
+    assert not any(path.startswith(("runs/2", "compare/fastapi-")) for path in found)
+    assert {one.get("boost") for one in documents if one["location"] == "frameworks/fastapi.html"} == {2}
+    assert not any("of all sent" in one["text"] for one in documents), "heads of tables of values"
 
 
 def test_every_script_is_on_the_pages(site: Path) -> None:
     html = (site / "index.html").read_text(encoding="utf-8")
-    for name in hashed_names(ASSETS):
-        if "/" not in name and name.endswith((".js", ".css")):
+    for name, asset in bundled(ASSETS).items():
+        if isinstance(asset, str):
             assert f'"assets/{name}"' in html
+            assert (site / "assets" / name).read_text(encoding="utf-8") == asset

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from generator.charts.wording import plain
-from generator.comparison import CapacityTable, Comparison, Leader, Row, capacity_tables, compare_runs, leaders
+from generator.charts.wording import plain, significant
+from generator.comparison import (
+    LATENCY,
+    CapacityTable,
+    Comparison,
+    Judged,
+    Leader,
+    Outcome,
+    Row,
+    Table,
+    capacity_tables,
+    compare_runs,
+    leaders,
+    tail_of,
+)
 from generator.dataset import load_results
-from generator.sentences import answer_metric, answer_search
+from generator.sentences import answer_metric, answer_search, variants_finding
 from tests.support.pages import HOSTILE
 
 ABLE = ("django-channels", "fastapi", "flask-socketio", "websockets")
@@ -70,3 +85,92 @@ def test_capacities_lead_by_their_brackets(rate: CapacityTable) -> None:
     assert alone.finding == "Who has the highest capacity is not decided"
     quick = replace(rate.run, document=rate.run.document.model_copy(update={"profile": "quick"}))
     assert answer_search(replace(rate, run=quick), HEADLINES, ABLE).frameworks == ()
+
+
+# The variants of one framework
+
+
+class Fixed:
+    """How rows differ, as given for the first of any two."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def of(self, _: object) -> Fixed:
+        return self
+
+    def judged(self, *_: object) -> Judged:
+        return Judged(None, self.outcome)
+
+
+def echo(comparison: Comparison, framework: str, *, is_open: bool) -> Table:
+    """The echo of one framework."""
+    tables = (one for one in comparison.tables if one.workload.slug == "echo" and one.is_open == is_open)
+    return next(tables).only({framework})
+
+
+def means(table: Table, key: str) -> list[str]:
+    found = [row.values[key].estimate.mean for row in table.valid_rows if key in row.values]
+    return [significant(one) for one in sorted(found)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ("better", r"Latency p9\d is lower with [\w-]+ than with [\w-]+(: {low} and {high} ms)?"),
+        ("same", r"Latency p9\d is practically equal for all {count} variants: {low} to {high} ms"),
+        ("unknown", r"Whether latency p9\d differs between {count} variants is not decided: {low} to {high} ms"),
+        ("worse", r"Whether latency p9\d differs between {count} variants is not decided: {low} to {high} ms"),
+    ],
+)
+def test_variants_are_titled_by_what_is_decided_between_them(
+    comparison: Comparison, outcome: Outcome, words: str
+) -> None:
+    """``worse``: an outcome that contradicts the order of the means decides nothing."""
+    table = replace(echo(comparison, "django-channels", is_open=True), compared=cast("Any", Fixed(outcome)))
+    deciding = next(metric for metric in table.deciding if metric.family == LATENCY)
+    low, *_, high = means(table, deciding.key)
+    pattern = words.format(low=re.escape(low), high=re.escape(high), count=len(table.valid_rows))
+    assert re.fullmatch(pattern, variants_finding(table, LATENCY))
+
+
+def test_service_times_decide_nothing(comparison: Comparison) -> None:
+    table = echo(comparison, "django-channels", is_open=False)
+    assert variants_finding(table, LATENCY).endswith(" ms and decides nothing")
+    assert variants_finding(echo(comparison, "fastapi", is_open=False), LATENCY).endswith("and decides nothing")
+
+
+def test_a_lone_variant_is_titled_by_its_values(comparison: Comparison) -> None:
+    table = echo(comparison, "fastapi", is_open=True)
+    (row,) = table.valid_rows
+    tail = tail_of(LATENCY, row.values)
+    assert tail is not None
+    (value,), (median,) = means(table, tail.key), means(table, "latency_p50")
+    found = rf"{tail.short} is {value} ms \(95 %: [\d.]+ to [\d.]+\) and the median {median} ms"
+    assert re.fullmatch(found, variants_finding(table, LATENCY))
+    once = replace(row.values[tail.key], estimate=replace(row.values[tail.key].estimate, interval=None))
+    short = replace(table, rows=(replace(row, values={tail.key: once}),))
+    assert variants_finding(short, LATENCY) == f"{tail.short} is {value} ms (in one round)"
+    nothing = replace(table, rows=(replace(row, values={}),))
+    assert variants_finding(nothing, LATENCY) == "No round has enough messages for a percentile of latency"
+
+
+def test_no_title_of_variants_is_surer_than_their_outcomes(comparison: Comparison) -> None:
+    seen = set()
+    for table in comparison.tables:
+        for slug in ABLE:
+            own = table.only({slug})
+            if not own.valid_rows or LATENCY not in own.families:
+                continue
+            title = variants_finding(own, LATENCY)
+            outcomes = {
+                own.judged(metric, *pair).outcome
+                for metric in table.metrics
+                if metric.family == LATENCY
+                for pair in combinations([row for row in own.valid_rows if metric.key in row.values], 2)
+            }
+            assert title == plain(title, 80)
+            assert "is lower with" not in title or outcomes & {"better", "worse"}
+            assert "practically equal" not in title or "same" in outcomes
+            seen.add(title)
+    assert len(seen) > 5

@@ -363,7 +363,11 @@ def test_hostile_strings_never_reach_markdown(hostile: tuple[Page, ...]) -> None
     """Outside our blocks of HTML nothing of them is left that any markup language reads."""
     for page in hostile:
         bare = replace(
-            page, hide=(), is_searched=True, sections=tuple(replace(section, html="") for section in page.sections)
+            page,
+            hide=(),
+            is_searched=True,
+            is_first=False,
+            sections=tuple(replace(section, html="") for section in page.sections),
         )
         skeleton = re.sub(r" \{#[a-z0-9-]+\}$", "", bare.text(), flags=re.MULTILINE)
         assert not re.search(r"[<>{}\[\]`*|\\]", skeleton), page.path

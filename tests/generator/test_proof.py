@@ -135,7 +135,7 @@ def test_a_document_that_is_not_as_it_must_be_is_one_sentence(tmp_path: Path) ->
 def test_a_marker_is_filled_once_and_missed_when_it_is_gone(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("# Page\n\n<!-- here -->\n\nEnd\n")
     files = Files()
-    files.add_file(tmp_path / "page.md", "page.md")
+    files.add("page.md", tmp_path / "page.md")
     files.fill("page.md", "<!-- here -->", "<p>made</p>")
     files.write(tmp_path / "out")
     assert (tmp_path / "out" / "page.md").read_text() == "# Page\n\n<p>made</p>\n\nEnd\n"

@@ -21,8 +21,8 @@ words = load_module(ROOT / ".ci" / "words.py")
 SHINGLE = 10
 """So many words in a row are no coincidence, and no name of a criterion."""
 MOST_REPEATED = 0.05
-CHOOSING = ("index", "scoreboard", "pick", "questions", "for/*", "frameworks/*", "compare/*")
-"""The pages that readers choose by."""
+CHOOSING = ("index", "scoreboard", "pick", "questions", "for/*", "frameworks/*", "compare/*", "tests/*")
+"""The pages that readers choose by, and those that show why."""
 DEFINING = {"methodology.html", "scoring.html"}
 """The pages that define terms."""
 
@@ -151,13 +151,14 @@ def test_only_the_first_use_in_running_text_is_explained() -> None:
 def repeated_share(html: str) -> float:
     """The share of words in a page's running text that are in a row of `SHINGLE` words which another section has too.
 
-    A row is within one paragraph, item or cell. A section begins with a heading of the second level. Tables and charts
-    are left out, as their rows are alike.
+    A row is within one paragraph, item or cell. A section begins with a heading of the second level. Tables, charts and
+    what these draw are left out, as their rows are alike.
     """
     prose = re.sub(r"<(table|svg|pre|template)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    prose = re.sub(r'<span class="rt-subtitle">.*?</figcaption>', "</figcaption>", prose, flags=re.DOTALL)
     sections = [
         [re.findall(r"\w+", text.joined()[0].casefold()) for text in words.texts_of_html(part) if text.is_prose]
-        for part in re.split(r"<h2\b", prose)
+        for part in re.split(r"(?=<h2\b)", prose)
     ]
     having = Counter(row for section in sections for row in {row for text in section for row in rows_of(text)})
     repeated = 0

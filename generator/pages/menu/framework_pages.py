@@ -15,6 +15,7 @@ from generator.pages.setting_filters import filters_section
 from generator.pages.standing_chart import standing_chart
 from generator.pages.table_sections import capacity_section, present, table_section
 from generator.pages.view import MenuEntry, View
+from generator.sentences import variants_finding
 from runners.record import VariantFacts
 
 
@@ -98,10 +99,18 @@ def _code(view: View, framework: FrameworkView) -> Page:
 def _of_framework(
     framework: FrameworkView, path: str, title: str, in_group: str, words: str, sections: list[Section]
 ) -> Page:
-    # Tables of values and code are most of what there is to search, and nobody looks for a value by its digits.
-    is_searched = path == framework.path
-    group = framework.title
-    return Page(path, title, words, tuple(sections), is_searched=is_searched, group=group, in_group=in_group)
+    is_answer = path == framework.path
+    return Page(
+        path,
+        title,
+        words,
+        tuple(sections),
+        is_searched=is_answer,
+        is_found=not is_answer,
+        is_first=is_answer,
+        group=framework.title,
+        in_group=in_group,
+    )
 
 
 def _headline(view: View, framework: FrameworkView) -> VariantFacts | None:
@@ -149,7 +158,10 @@ def _measured(view: View, render: Renderer, framework: FrameworkView) -> list[Se
     ]
     sections = filters_section(render, [*((own, others) for own, _, others in results), *searches])
     for own, table, others in results:
-        more = present(percentile_chart(own, LATENCY, view.identities))
+        more = [
+            replace(chart, finding=variants_finding(own, LATENCY))
+            for chart in present(percentile_chart(own, LATENCY, view.identities))
+        ]
         sections.append(table_section(render, table, more=more, others=others))
     sections += [capacity_section(render, searched, others=alike) for searched, alike in searches]
     return sections

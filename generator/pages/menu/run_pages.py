@@ -23,7 +23,8 @@ def _index(view: View) -> Page:
     runs = [(run, run_path(run), run.facts.counts) for run in view.dataset.runs]
     html = view.renderer(path).html("runs.html", runs=runs)
     words = "Every run: machine, order, validity, failures, raw files."
-    return Page(path, "Runs", words, (Section(None, None, html=html),), hide=("navigation", "toc"), is_searched=False)
+    sections = (Section(None, None, html=html),)
+    return Page(path, "Runs", words, sections, hide=("navigation", "toc"), is_searched=False, is_found=True)
 
 
 def _run_pages(view: View) -> list[Page]:

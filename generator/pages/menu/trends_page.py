@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from generator.charts import trend_chart
+from collections.abc import Sequence
+from dataclasses import replace
+
+from generator.charts import Chart, trend_chart
 from generator.charts.wording import parameters_in_words
-from generator.comparison import Trend
+from generator.comparison import Trend, TrendStep
 from generator.pages.markup import Page, Section
 from generator.pages.view import MenuEntry, View
+from generator.sentences import trend_finding
 
 
 def _trends_page(view: View) -> Page:
@@ -30,14 +34,24 @@ def _trends_page(view: View) -> Page:
         titles=titles,
     )
     sections = [Section(None, None, html=html)]
+    steps: dict[int, list[TrendStep]] = {}
+    for step in view.history.steps:
+        steps.setdefault(id(step.trend), []).append(step)
     for number, trend in enumerate(found):
         words = (
             f"{trend.table.workload.title}: {parameters_in_words(trend.table.parameters)}, {trend.metric.short.lower()}"
         )
-        html = render.html("trend.html", chart=trend_chart(trend, changes, view.identities))
+        html = render.html("trend.html", chart=_chart(view, trend, steps.get(id(trend), ())))
         sections.append(Section(words, f"trend-{number}-{trend.slug}", html=html))
     words = "The deciding metrics over time, and what changed with them."
-    return Page(path, "Trends", words, tuple(sections), hide=("navigation",), is_searched=False)
+    return Page(path, "Trends", words, tuple(sections), hide=("navigation",), is_searched=False, is_found=True)
+
+
+def _chart(view: View, trend: Trend, steps: Sequence[TrendStep]) -> Chart | None:
+    """The chart of a trend, with what its steps show as title."""
+    changes = [one for one in view.history.changes if one.trend is trend]
+    chart = trend_chart(trend, changes, view.identities)
+    return replace(chart, finding=trend_finding(steps, changes)) if chart else None
 
 
 def _is_line(trend: Trend) -> bool:

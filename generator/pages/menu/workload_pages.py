@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from generator.charts import range_chart
+from generator.charts import Chart, range_chart
 from generator.charts.wording import parameters_in_words
 from generator.comparison import CapacityTable
+from generator.dataset import Parameters
 from generator.pages import score_words
 from generator.pages.chart_findings import answers_of, without_repeats
 from generator.pages.markup import Page, Renderer, Section, listed
@@ -48,6 +49,8 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
     labels = size_labels([one.parameters for one in tables]) if tables else []
     answers = [answers_of(view, one) for one in tables]
     answer, size = _best_known(answers, labels)
+    drawn = [_charts(view, table, found) for table, found in zip(tables, answers, strict=True)]
+    common = _common([table.parameters for table in tables])
     html = render.html(
         "workload.html",
         workload=workload,
@@ -56,6 +59,8 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
         tables=tables,
         results=results,
         searches=searches,
+        common=common,
+        drawings=list(dict.fromkeys(chart.sentence for first, more in drawn for chart in (*first, *more))),
         runs=[run for run in view.comparison.runs if any(run is one for table in tables for one in table.runs)],
         cannot=[
             (framework, name.partition("/")[2], reason)
@@ -76,7 +81,8 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
         runs = {run.raw for table in tables for run in table.runs}
         shows_run = len(runs) > 1 or any(alike for _, alike in others)
         shown = [
-            _size(view, render, table, found, shows_run=shows_run) for table, found in zip(tables, answers, strict=True)
+            _size(view, render, table, charts, common, shows_run=shows_run)
+            for table, charts in zip(tables, drawn, strict=True)
         ]
         sections.append(sizes_section(render, shown, labels))
     if changes := [change for change in view.settings if change.table.workload.slug == slug]:
@@ -97,23 +103,42 @@ def _shared(view: View, answer: MetricAnswer) -> str:
     return f"{names}: {answer.sentence.rstrip('.')} ({answer.sureness})." if names else answer.sentence
 
 
-def _size(
-    view: View, render: Renderer, table: AnyTable, answers: Mapping[str, MetricAnswer], *, shows_run: bool
-) -> Section:
-    """The charts and the table of one size. ``shows_run``: whether to name its run."""
+def _common(every: Sequence[Parameters]) -> Parameters:
+    """The parameters that all of several sizes have; none of a lone size, whose caption lists all."""
+    first, *others = every or [{}]
+    return {name: value for name, value in first.items() if others and all(one.get(name) == value for one in others)}
+
+
+def _charts(view: View, table: AnyTable, answers: Mapping[str, MetricAnswer]) -> tuple[list[Chart], list[Chart]]:
+    """The charts of one size: of what decides, and further ones."""
     if isinstance(table, CapacityTable):
         chart = range_chart(table, view.identities)
-        charts = [replace(chart, finding=answers["capacity"].finding)] if chart else []
-        alike = view.other_settings.of_search(table)
-        return capacity_section(render, table, charts=charts, within_workload=True, shows_run=shows_run, others=alike)
+        return [replace(chart, finding=answers["capacity"].finding)] if chart else [], []
     first, further = deciding_charts(table, view.identities, answers), further_charts(table, view.identities)
     drawn = without_repeats([*first, *further])
+    return drawn[: len(first)], drawn[len(first) :]
+
+
+def _size(
+    view: View,
+    render: Renderer,
+    table: AnyTable,
+    drawn: tuple[Sequence[Chart], Sequence[Chart]],
+    common: Parameters,
+    *,
+    shows_run: bool,
+) -> Section:
+    """The charts and the table of one size. ``shows_run``: whether to name its run."""
+    charts, more = drawn
+    if isinstance(table, CapacityTable):
+        alike = view.other_settings.of_search(table)
+        return capacity_section(render, table, charts=charts, common=common, shows_run=shows_run, others=alike)
     return table_section(
         render,
         table,
-        charts=drawn[: len(first)],
-        more=drawn[len(first) :],
-        within_workload=True,
+        charts=charts,
+        more=more,
+        common=common,
         shows_run=shows_run,
         others=view.other_settings.of(table),
     )
