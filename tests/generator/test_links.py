@@ -122,4 +122,5 @@ def test_every_script_is_on_the_pages(site: Path) -> None:
     for name, asset in bundled(ASSETS).items():
         if isinstance(asset, str):
             assert f'"assets/{name}"' in html
+            assert name.endswith(".css") or f'<script defer src="assets/{name}"></script>' in html
             assert (site / "assets" / name).read_text(encoding="utf-8") == asset
