@@ -15,15 +15,24 @@ import typer
 from generator.cli.adviser import ComparingAdviser
 from runners import ci
 from runners.application import run_control
-from runners.application.echo_load import OPEN_TO_OTHERS
 from runners.application.run_control import LoadFrom
 from runners.campaign import planning
 from runners.campaign.observer import RunSummary
 from runners.campaign.planning import Plan, PlanPart
 from runners.cli.console import print_json, print_table, say
-from runners.cli.options import RESULTS, TOPOLOGIES, FrameworkOption, JsonOption, ResultsOption, WorkloadOption, app
+from runners.cli.options import (
+    RESULTS,
+    TOPOLOGIES,
+    FrameworkOption,
+    HostsOption,
+    JsonOption,
+    ResultsOption,
+    SchedulerOption,
+    WorkloadOption,
+    app,
+)
 from runners.cli.run_display import RunDisplay, further_in_words
-from runners.cluster.scheduling import is_open_to_others
+from runners.cluster.scheduling import OPEN_TO_OTHERS, is_open_to_others
 from runners.record import USUAL_TOPOLOGY, Flame, UsageError, parameter_in_words
 from runners.record.schema import Parameters
 from runners.serving.interpreter import NEWEST_PROVEN, spelled
@@ -72,17 +81,8 @@ def run_command(
     resume: Annotated[
         Path | None, typer.Option(help="Continue the interrupted run in this folder, with its own plan.", metavar="RUN")
     ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of a Dask scheduler, such as tcp://192.0.2.1:8786: its workers apply the load to servers on"
-            " this machine (default: this machine).",
-            show_default=False,
-        ),
-    ] = None,
-    hosts: Annotated[
-        int | None, typer.Option(min=1, help="With --scheduler: use only so many of its workers (default: all).")
-    ] = None,
+    scheduler: SchedulerOption = None,
+    hosts: HostsOption = None,
     address: Annotated[
         str | None,
         typer.Option(

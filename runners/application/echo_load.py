@@ -12,7 +12,7 @@ from runners.application.client_options import check_client_options
 from runners.application.message_options import CLIENT_ONLY, check_template
 from runners.cluster.host_reports import healths_of_hosts, host_reports
 from runners.cluster.hosts import ClusterHosts, check_shards, placed
-from runners.cluster.scheduling import is_open_to_others
+from runners.cluster.scheduling import OPEN_TO_OTHERS, is_open_to_others
 from runners.loadgen.job import NO_OPTIONS, Answers, ClientOptions, Job, OwnMessages, Protocol, Serializer
 from runners.loadgen.own_messages import assumes_order
 from runners.loadgen.pace import Pace
@@ -118,12 +118,6 @@ def load_echo_server(
     }
 
 
-OPEN_TO_OTHERS = (
-    "The scheduler speaks plain TCP, and not only on this machine: whoever reaches it can run any program on its hosts."
-    " Use tls:// with certificates, or a network of your own."
-)
-
-
 def _load_from_here(job: Job, shards: int) -> dict[str, Any]:
     machine.allow_open_files(-(-job.connections // min(shards, job.connections)))
     throttled: list[int] = []
@@ -151,15 +145,16 @@ def _load_from_hosts(job: Job, place: ClusterHosts) -> dict[str, Any]:
     )
     shards = place.most_shards()
     result = driver.apply(job, shards=shards, hooks=hooks, can_stop_early=True, launch=place.launcher(shards))
+    healths = healths_of_hosts(result, windows)
     report = build_report(
         result,
         job.pace,
         more_reasons=doubts_about_order(result, job),
         throttled_periods=sum(one.throttled_periods for one in windows),
         steal_percent=max(one.steal_percent for one in windows),
-        hosts=healths_of_hosts(result, windows),
+        hosts=healths,
     )
-    return {**report, "notes": list(explain(result, job)), "hosts": host_reports(result, windows, place.hosts)}
+    return {**report, "notes": list(explain(result, job)), "hosts": host_reports(result, healths, windows, place.hosts)}
 
 
 def is_local(address: str) -> bool:

@@ -405,8 +405,8 @@ def plan_run(
         beside = [cell for cell in found if cell.scenario.needs_load_beside_server]
         only_here = tuple(dict.fromkeys(f"{cell.workload.slug}/{cell.scenario.kind}" for cell in beside))
         found = tuple(cell for cell in found if not cell.scenario.needs_load_beside_server)
-    if not found:
-        raise NothingToDoError(_needs_this_machine(only_here))
+        if not found:
+            raise NothingToDoError(_needs_this_machine(only_here))
     available = math.inf if server_cores is None else server_cores
     cells = tuple(cell for cell in found if cell.scenario.server_cores <= available)
     too_large = {comparison_key(cell): cell for cell in found if cell.scenario.server_cores > available}

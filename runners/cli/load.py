@@ -14,7 +14,7 @@ from runners.application.load_scenario import read_load_scenario
 from runners.application.message_options import parse_own_messages
 from runners.application.stream_load import load_event_streams
 from runners.cli.console import print_json, print_table, say
-from runners.cli.options import JsonOption, app
+from runners.cli.options import HostsOption, JsonOption, SchedulerOption, app
 from runners.judging.thresholds import WORKING_TIME
 from runners.loadgen.job import Job
 from runners.loadgen.pace import Arrivals, Closed, Open, Pace
@@ -110,17 +110,8 @@ def load_command(
         ),
     ] = Job.drain_s,
     shards: Annotated[int, typer.Option(min=1, help="Number of load generator processes.")] = 1,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of a Dask scheduler, such as tcp://192.0.2.1:8786: its workers apply the load, each with as"
-            " many processes as its resource `shard` says (default: this machine).",
-            show_default=False,
-        ),
-    ] = None,
-    hosts: Annotated[
-        int | None, typer.Option(min=1, help="With --scheduler: use only so many of its workers (default: all).")
-    ] = None,
+    scheduler: SchedulerOption = None,
+    hosts: HostsOption = None,
     connect_timeout: Annotated[
         float, typer.Option(min=0.1, max=3600.0, help="Time in seconds in which a connection must be open.")
     ] = Job.connect_timeout_s,

@@ -52,6 +52,17 @@ FrameworkOption = Annotated[
         help="Framework slug, framework/variant, or folder path; repeatable (default: all frameworks).",
     ),
 ]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of a Dask scheduler, such as tcp://192.0.2.1:8786: its workers apply the load, each with as many"
+        " processes as its resource `shard` says (default: this machine).",
+        show_default=False,
+    ),
+]
+HostsOption = Annotated[
+    int | None, typer.Option(min=1, help="With --scheduler: use only so many of its workers (default: all).")
+]
 WorkloadOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -20,7 +20,6 @@ class HostFacts:
     """The name of its worker."""
     address: str
     """The address of its worker."""
-    hostname: str
     shards: int
     """The shards that its worker may run; 0 if the worker does not say."""
     cores: int

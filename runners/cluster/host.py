@@ -51,7 +51,6 @@ def host_facts(name: str = "this machine", address: str = "", shards: int = 0) -
     return HostFacts(
         name=name,
         address=address,
-        hostname=platform.node(),
         shards=shards,
         cores=len(machine.physical_cores()),
         rtsite=version("rtsite"),

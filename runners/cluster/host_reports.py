@@ -16,8 +16,10 @@ def healths_of_hosts(result: LoadResult, windows: Sequence[HostWindow]) -> list[
     return [host_health(one, loadgen_values(parts[one.name])) for one in windows]
 
 
-def host_reports(result: LoadResult, windows: Sequence[HostWindow], hosts: Sequence[LoadHost]) -> list[dict[str, Any]]:
-    """The values of each host, by key of ``hosts`` in ``rtsite load --json``."""
+def host_reports(
+    result: LoadResult, healths: Sequence[LoadHostHealth], windows: Sequence[HostWindow], hosts: Sequence[LoadHost]
+) -> list[dict[str, Any]]:
+    """The values of each host, by key of ``hosts`` in ``rtsite load --json``. ``healths``: see `healths_of_hosts`."""
     parts = result.by_host()
     return [
         {
@@ -35,5 +37,5 @@ def host_reports(result: LoadResult, windows: Sequence[HostWindow], hosts: Seque
             "clock_offset_ms": health.clock_offset_ms,
             "clock_error_ms": health.clock_error_ms,
         }
-        for health, window, facts in zip(healths_of_hosts(result, windows), windows, hosts, strict=True)
+        for health, window, facts in zip(healths, windows, hosts, strict=True)
     ]

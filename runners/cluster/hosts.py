@@ -46,7 +46,7 @@ class Host:
         self._lost = ""
         """Why it counts as lost, even if it answers again."""
         self._reader: threading.Thread | None = None
-        self._clock_at_begin = ClockOffset(0, 0)
+        self._clock_at_begin = self._compare_clock()
 
     def call(self, method: str, *arguments: Any, patience_s: float | None = None) -> Any:
         """The result of a method of the actor; raises what `call_actor` raises."""
@@ -96,8 +96,12 @@ class Host:
                     first, events = self._groups[group]
                     events.put((first + place, event))
 
-    def compare_clock(self) -> ClockOffset:
-        """How far the host's clock is from ours now."""
+    def clock(self) -> ClockOffset:
+        """How far the host's clock was from ours since the window was opened."""
+        return self._clock_at_begin.until(self._compare_clock())
+
+    def _compare_clock(self) -> ClockOffset:
+        """How far it is now."""
         exchanges = []
         for _ in range(_CLOCK_READINGS):
             before_ns = clock_ns()
@@ -106,13 +110,13 @@ class Host:
 
     def open_window(self) -> None:
         """Watch the machine from now on."""
-        self._clock_at_begin = self.compare_clock()
+        self._clock_at_begin = self._compare_clock()
         self.call("open_window")
 
     def close_window(self) -> HostWindow:
         """What the machine did since `open_window`."""
         found = self.call("close_window")
-        return HostWindow(self.facts.name, self._clock_at_begin.until(self.compare_clock()), **found)
+        return HostWindow(self.facts.name, self.clock(), **found)
 
     def stop(self) -> None:
         """End everything that runs for us on the host."""
@@ -128,15 +132,14 @@ class RemoteShard:
 
     pid: int | None = None
 
-    def __init__(self, host: Host, group: int, place: int, clock: ClockOffset) -> None:
+    def __init__(self, host: Host, group: int, place: int) -> None:
         self.host = host.facts.name
         self._host, self._group, self._place = host, group, place
-        self._clock_at_begin = clock
         self._has_job = False
 
     def clock(self) -> ClockOffset:
-        """How far the clock of its host was from ours since it was started."""
-        return self._clock_at_begin.until(self._host.compare_clock())
+        """How far the clock of its host was from ours since the window was opened."""
+        return self._host.clock()
 
     def write(self, line: str) -> None:
         """The first line is the job, later ones are commands."""
@@ -198,15 +201,13 @@ class ClusterHosts:
         group = self._groups
         counts = spread_over([one.facts for one in self.members], shards)
         bounds = list(accumulate(counts, initial=0))
-        clocks: dict[int, ClockOffset] = {}
 
         def launch(index: int, events: Events) -> ShardHandle:
             number = next(n for n, last in enumerate(bounds[1:]) if index < last)
             host, first = self.members[number], bounds[number]
-            if number not in clocks:
+            if index == first:
                 host.begin_group(group, counts[number], first, events)
-                clocks[number] = host.compare_clock()
-            return RemoteShard(host, group, index - first, clocks[number])
+            return RemoteShard(host, group, index - first)
 
         return launch
 

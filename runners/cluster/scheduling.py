@@ -20,6 +20,10 @@ CONNECT_S = 10.0
 """Seconds in which the scheduler must answer."""
 SILENCE_S = 15.0
 """Seconds after which a host that answers nothing counts as lost. It answers at least once per second."""
+OPEN_TO_OTHERS = (
+    "The scheduler speaks plain TCP, and not only on this machine: whoever reaches it can run any program on its hosts."
+    " Use tls:// with certificates, or a network of your own."
+)
 
 
 def call_actor(actor: Any, facts: HostFacts, method: str, *arguments: Any, patience_s: float | None = None) -> Any:

@@ -54,19 +54,12 @@ def estimate_offset(exchanges: Iterable[Exchange]) -> ClockOffset:
     return ClockOffset(best.theirs_ns - middle_ns, (best.round_trip_ns + 1) // 2)
 
 
-def hidden_by_clocks(error_ns: int, *times: Percentiles | None) -> str | None:
+def hidden_by_clocks(error_ns: int, times: Percentiles) -> str | None:
     """Why times between clocks are not known well enough, or ``None`` if they are.
 
-    ``error_ns``: how wrong the offset of the clocks can be. ``times``: distributions of one field; absent ones do not
-    count.
+    ``error_ns``: how wrong the offset of the clocks can be.
     """
-    values = [
-        value
-        for one in times
-        if one is not None
-        for value in (one.p50, one.p90, one.p99, one.p999, one.max)
-        if value is not None
-    ]
+    values = [one for one in (times.p50, times.p90, times.p99, times.p999, times.max) if one is not None]
     error_ms = error_ns / 1e6
     if not values or error_ms <= MOST_CLOCK_ERROR * min(values):
         return None

@@ -52,7 +52,7 @@ class ShardHandle(Protocol):
     """The name of the host that it runs on; empty: this machine."""
 
     def clock(self) -> ClockOffset:
-        """How far its clock was from ours, at any time since it was started."""
+        """How far its clock was from ours since the window was opened."""
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; no effect if it has ended."""

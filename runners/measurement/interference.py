@@ -10,7 +10,7 @@ from runners import control_groups, machine, resources
 from runners.loading.load_place import THIS_MACHINE, HostWindow, LoadPlace, host_health
 from runners.record import LoadgenHealth
 
-NO_HOSTS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+_NO_HOSTS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 """Load from this machine has no hosts."""
 
 
@@ -68,7 +68,7 @@ class Interference:
             stolen_s = machine.read_steal_of(self._server_cpus) - self._server_steal_s
             self.server_steal_percent = round(100 * max(0.0, stolen_s) / self.seconds, 3)
 
-    def health(self, values: Mapping[str, Any], of_hosts: Mapping[str, Mapping[str, Any]] = NO_HOSTS) -> LoadgenHealth:
+    def health(self, values: Mapping[str, Any], of_hosts: Mapping[str, Mapping[str, Any]] = _NO_HOSTS) -> LoadgenHealth:
         """The health of the load generator: its own ``values`` and the interference. ``of_hosts``: the values of the
         part of each host, by its name.
         """

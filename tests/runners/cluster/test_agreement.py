@@ -15,7 +15,6 @@ from tests.support.loading import job
 OWN = HostFacts(
     name="this machine",
     address="",
-    hostname="a",
     shards=0,
     cores=2,
     rtsite="0.1.0",

@@ -60,14 +60,14 @@ def test_a_clock_that_drifts_is_within_its_error_all_the_time(
 def test_a_time_is_left_out_if_it_can_be_wrong_by_more_than_a_tenth(
     error_ms: float, p50: float, is_hidden: bool
 ) -> None:
-    why = hidden_by_clocks(round(error_ms * MS), None, Percentiles(count=100, p50=p50, p90=2 * p50))
+    why = hidden_by_clocks(round(error_ms * MS), Percentiles(count=100, p50=p50, p90=2 * p50))
     assert (why is not None) == is_hidden
     if why:
         assert f"only known to {error_ms:.3g} ms" in why
 
 
 def test_nothing_is_hidden_where_nothing_was_measured() -> None:
-    assert hidden_by_clocks(MS, None, Percentiles(count=0)) is None
+    assert hidden_by_clocks(MS, Percentiles(count=0)) is None
 
 
 @given(
