@@ -128,6 +128,8 @@ class HostShards:
         self._groups: dict[int, _Group] = {}
         self._files: tempfile.TemporaryDirectory[str] | None = None
         self._asked_s, self._abandoned_s = time.monotonic(), ABANDONED_S
+        self._starting = 0
+        """Groups whose shards are being started, for which the client waits."""
         self._watch: asyncio.Task[None] | None = None
         self._steal: tuple[float, float] = (0.0, 0.0)
         self._throttled = 0
@@ -139,8 +141,11 @@ class HostShards:
     @property
     def is_busy(self) -> bool:
         """Whether its client still uses it."""
-        is_silent = time.monotonic() - self._asked_s > self._abandoned_s
-        return not self._has_ended and not (self._watch is None and is_silent)
+        return not self._has_ended and not (self._watch is None and self._is_silent)
+
+    @property
+    def _is_silent(self) -> bool:
+        return not self._starting and time.monotonic() - self._asked_s > self._abandoned_s
 
     async def start(self, group: int, count: int, source: str, abandoned_s: float = ABANDONED_S) -> list[int]:
         """Start so many shards of a group with this number; returns their process IDs.
@@ -148,13 +153,21 @@ class HostShards:
         ``source``: the address from which this host reaches the server. ``abandoned_s``: seconds after which all shards
         end if nobody requests events.
         """
-        self._asked_s, self._abandoned_s = time.monotonic(), abandoned_s
+        self._abandoned_s = abandoned_s
         if self._watch is None:
             self._watch = asyncio.create_task(self._end_if_abandoned())
         found = self._groups[group] = _Group(source)
         sink = _Sink(group, self._events, asyncio.get_running_loop())
-        for index in range(count):
-            found.shards.append(await asyncio.to_thread(Shard, index, sink))
+        self._starting += 1
+        try:
+            for index in range(count):
+                found.shards.append(await asyncio.to_thread(Shard, index, sink))
+                if self._groups.get(group) is not found:  # ended meanwhile, without this shard
+                    await asyncio.to_thread(_stop_shards, found.shards[-1:])
+                    raise LoadError("the load was ended while its shards started")
+        finally:
+            self._starting -= 1
+            self._asked_s = time.monotonic()
         return [shard.pid for shard in found.shards if shard.pid is not None]
 
     async def begin(self, group: int, index: int, job: str, trusted: bytes) -> None:
@@ -260,7 +273,7 @@ class HostShards:
             self._files.cleanup()
 
     async def _end_if_abandoned(self) -> None:
-        while time.monotonic() - self._asked_s < self._abandoned_s:
+        while not self._is_silent:
             await asyncio.sleep(_WATCH_S)
         await self._end()
 

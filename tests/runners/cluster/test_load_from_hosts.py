@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from statistics import mean, stdev
 from typing import Any
 
@@ -16,14 +18,15 @@ import pytest
 
 from runners.application.echo_load import load_echo_server
 from runners.cluster import scheduling
+from runners.cluster.host import HostShards
 from runners.cluster.hosts import placed
 from runners.cluster.scheduling import is_open_to_others
 from runners.loadgen.job import ClientOptions
 from runners.loadgen.pace import Closed, Open, Pace
-from runners.loading.shards import LoadError
+from runners.loading.shards import LoadError, Shard
 from runners.record import HostLostError, UsageError
 from tests.support.hosts import Cluster, cluster, has_time_namespaces, network
-from tests.support.processes import gone, until
+from tests.support.processes import children, gone, until
 from tests.support.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
 
 pytestmark = pytest.mark.measures
@@ -137,6 +140,38 @@ def test_a_host_that_hears_nothing_more_ends_its_shards(tmp_path: Path) -> None:
         with placed(made.address, 10) as place:
             (host,) = place.members
             gone(host.call("start", 1, 1, "127.0.0.1", 1.0))
+
+
+async def until_none_but(before: set[int]) -> None:
+    await asyncio.to_thread(until, lambda: children() <= before, "the shards ended")
+
+
+def test_shards_that_start_slowly_are_not_abandoned_meanwhile() -> None:
+    async def check() -> None:
+        host = HostShards()
+        before = children()
+        pids = await host.start(1, 3, "127.0.0.1", abandoned_s=0.0)
+        assert len(pids) == 3
+        await asyncio.to_thread(gone, pids)
+        await until_none_but(before)
+
+    Shard(0, Queue()).stop()  # so that the fork server runs before
+    asyncio.run(check())
+
+
+def test_a_load_that_is_ended_while_its_shards_start_leaves_none() -> None:
+    async def check() -> None:
+        host = HostShards()
+        before = children()
+        starting = asyncio.create_task(host.start(1, 20, "127.0.0.1"))
+        await asyncio.to_thread(until, lambda: not children() <= before, "the first shard started")
+        await host.end()
+        with pytest.raises(LoadError, match="was ended while its shards started"):
+            await starting
+        await until_none_but(before)
+
+    Shard(0, Queue()).stop()
+    asyncio.run(check())
 
 
 @pytest.mark.matrix
