@@ -347,7 +347,7 @@ READ_LAG = Threshold(
     1.0,
     "ms",
     "An answer may have waited that long because the load generator was busy with others. Its delay would be part of"
-    " the latency.",
+    " the latency. Where the system says when an answer arrived, this delay is no part of it, and the lag is 0.",
     cause="loadgen",
     in_search="try is unusable if the lag decides",
     value_of=_read_lag_p99_ms,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from runners.loadgen.arrivals import CONTROL_BYTES
 from runners.loadgen.buckets import COUNTS
 from runners.loadgen.frames import MAX_PAYLOAD_BYTES
 from runners.loadgen.zlib_streams import TAIL
@@ -59,9 +60,13 @@ class State:
     quiet: int
     """Whether the last poll found nothing to read."""
     looked_ns: int
-    """Time of the last poll for answers."""
+    """Time of the last poll that found all that had arrived."""
     not_found_ns: int
-    """Time of the last poll before the answer that is being recorded."""
+    """The bytes that are being handled had not arrived at this time."""
+    at_ns: int
+    """When they arrived, or when they were read if that is not known."""
+    clock_ahead_ns: int
+    """How far CLOCK_REALTIME, by which the system stamps arrivals, is ahead of ours; 0: there are no stamps."""
 
     # Schedule
     sending: int
@@ -223,8 +228,8 @@ class HistogramRow(IntEnum):
     LAST_DELIVERY = 3
     """Room: latency of the last delivery of a message."""
     READ_LAG = 4
-    """Open loop: the longest time that an answer may have waited to be read, which is the time since the previous
-    poll."""
+    """Open loop: the longest time that an answer may have waited to be read without our knowledge, which is the time
+    since a poll that did not find it. 0 if the system says when it arrived."""
 
 
 class LedgerTables(NamedTuple):
@@ -288,6 +293,12 @@ class Buffers(NamedTuple):
     """`zlib_streams.TAIL`."""
     words: Array
     """Fields of a stream while they are read or written: shape (2,)."""
+    message: Array
+    """`struct msghdr` of recvmsg(2) as words of 64 bits, with the addresses of the next two: shape (7,)."""
+    vector: Array
+    """Its `struct iovec`: shape (2,)."""
+    control: Array
+    """Its control message, a header and a `struct timespec`: shape (8,)."""
 
 
 def _dtype(record: type) -> np.dtype[Any]:
@@ -313,6 +324,7 @@ def buffers(connections: int, *, deflated_bytes: int = 0) -> Buffers:
     """
     # One byte more than any message shows which are larger. Memory that is never written costs nothing.
     most = MOST_HEADER_BYTES + MAX_PAYLOAD_BYTES + 1 if deflated_bytes else 0
+    vector, control = np.zeros(2, dtype=np.int64), np.zeros(CONTROL_BYTES // 8, dtype=np.int64)
     return Buffers(
         slots=np.zeros(1024, dtype=np.int64),
         events=np.zeros(2 * connections * EVENT_WORDS, dtype=np.uint32),
@@ -325,6 +337,9 @@ def buffers(connections: int, *, deflated_bytes: int = 0) -> Buffers:
         inflated=np.zeros(most, dtype=np.uint8),
         tail=np.frombuffer(bytearray(TAIL), dtype=np.uint8),
         words=np.zeros(2, dtype=np.int64),
+        message=np.array([0, 0, vector.ctypes.data, 1, control.ctypes.data, control.nbytes, 0], dtype=np.int64),
+        vector=vector,
+        control=control,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns as clock_ns
 from typing import NamedTuple
 
+from runners.loadgen.arrivals import clock_ahead_ns
 from runners.loadgen.connection import Connection
 from runners.loadgen.handshake import Handshake, HandshakeResult, resolve_address, socket_url, url_of_client
 from runners.loadgen.job import Job
@@ -44,8 +45,11 @@ class ClientSockets:
         self._polls = job.idling == "spin" and job.publisher != "process"
         self.idle_ns = 0
         """Nanoseconds in which nothing arrived and nothing was done."""
+        self._clock_ahead_ns = clock_ahead_ns()
         self.not_found_ns = clock_ns()
         """What `ready_by` found last had not arrived at this moment."""
+        self._unread_ns = clock_ns()
+        """Since when it may have waited to be read: if the wait ended late, we do not know that."""
         self._looked_ns = self._ended_ns = clock_ns()
         """When the last look began, and when it ended."""
         self._was_idle = False
@@ -118,7 +122,7 @@ class ClientSockets:
         events = self._epoll.poll(timeout_s)
         ended_ns = clock_ns()
         has_waited = timeout_s > 0 and ended_ns - began_ns > _TURN_NS
-        self.not_found_ns = ended_ns if has_waited else self._looked_ns
+        self.not_found_ns, self._unread_ns = (began_ns, ended_ns) if has_waited else (self._looked_ns, self._looked_ns)
         if has_waited or not events:
             # What lies between two turns without work is no work either.
             is_next = self._was_idle and began_ns - self._ended_ns < _TURN_NS
@@ -126,6 +130,19 @@ class ClientSockets:
         self._was_idle = not events
         self._looked_ns, self._ended_ns = began_ns, ended_ns
         return self._known(events)
+
+    def begin_run(self) -> None:
+        """Count idle time from now on, and compare the clocks."""
+        self.idle_ns, self._clock_ahead_ns = 0, clock_ahead_ns()
+
+    def arrival_of(self, stamp_ns: int, now_ns: int) -> tuple[int, int]:
+        """When bytes arrived that were read now, and for how long they may have waited to be read without our
+        knowledge. ``stamp_ns``: theirs; 0: they have none.
+        """
+        at_ns = max(stamp_ns - self._clock_ahead_ns, self.not_found_ns)
+        if stamp_ns and at_ns <= now_ns:
+            return at_ns, 0
+        return now_ns, now_ns - self._unread_ns
 
     def wait(self, wake: int) -> bool:
         """Wait for a client's socket or for the file descriptor ``wake``; returns whether that one is readable."""

@@ -12,6 +12,7 @@ import ssl
 from typing import NamedTuple, Protocol
 
 from runners.loadgen import frames, tls
+from runners.loadgen.arrivals import read_stamped, stamp_arrivals
 from runners.loadgen.causes import Cause, describe, harmless
 from runners.loadgen.deflate import Agreement
 from runners.loadgen.job import TrafficCounts
@@ -40,10 +41,14 @@ class Received(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """Bytes of a connection that are not parsed yet and, if it has ended after them, the cause."""
+    """Bytes of a connection that are not parsed yet and, if it has ended after them, the cause.
+
+    ``stamp_ns``: when they arrived, see `arrivals.read_stamped`.
+    """
 
     data: bytes
     end: Cause | None = None
+    stamp_ns: int = 0
 
 
 SESSION_CLOSED = Cause(CLOSED, "session closed", "the server closed the Engine.IO session")
@@ -95,6 +100,10 @@ class Connection(Protocol):
     def native_tls(self) -> int:
         """Address of OpenSSL's connection, which the compiled kernel then reads and writes; 0 if there is no TLS."""
 
+    @property
+    def stamp_ns(self) -> int:
+        """When the bytes arrived that it read last, see `arrivals.read_stamped`."""
+
     def attach(self, watcher: Watcher) -> None:
         """Register the sockets with the watcher. The next `receive` includes the data that has already arrived."""
 
@@ -137,6 +146,8 @@ class WebSocketConnection:
     ) -> None:
         """``reader`` may hold part of a message. ``early``: frames that have already arrived."""
         self.socket = sock
+        stamp_arrivals(sock)
+        self.stamp_ns = 0
         self.compression = compression
         self.meter = TrafficCounts()
         """Counts what it sends and receives."""
@@ -208,20 +219,20 @@ class WebSocketConnection:
         data = b""
         while True:
             try:
-                more = self.socket.recv(RECEIVE_BYTES)
+                more, self.stamp_ns = read_stamped(self.socket, RECEIVE_BYTES)
             except WAITING:
-                return Taken(data, None if self._failure is None else broken_by(self._failure))
+                return Taken(data, None if self._failure is None else broken_by(self._failure), self.stamp_ns)
             except OSError as error:
-                return Taken(data, broken_by(error))
+                return Taken(data, broken_by(error), self.stamp_ns)
             if not more:
-                return Taken(data, NO_CLOSE_FRAME)
+                return Taken(data, NO_CLOSE_FRAME, self.stamp_ns)
             self.meter.received_wire_bytes += len(more)
             data = data + more if data else more
             # epoll does not report data that TLS has already read. After a failure, what the server sent before it is
             # read to the end. Otherwise the next connection is read.
             holds_more = isinstance(self.socket, ssl.SSLSocket) and tls.OPENSSL.holds_more(self.socket)
             if not (holds_more or self._failure):
-                return Taken(data)
+                return Taken(data, stamp_ns=self.stamp_ns)
 
     def parse(self, taken: Taken) -> Received:
         """The messages in bytes that were taken."""

@@ -10,7 +10,7 @@ from time import perf_counter_ns as clock_ns
 
 import numpy as np
 
-from runners.loadgen import arrays, buckets, kernel, schedule
+from runners.loadgen import arrays, arrivals, buckets, kernel, schedule
 from runners.loadgen.arrays import Chunk, HistogramRow
 from runners.loadgen.buckets import SparseCounts
 from runners.loadgen.job import Brief, CaughtUp, Job, LedgerTotals, TrafficCounts
@@ -158,6 +158,7 @@ class Engine:
         state["stop_ns"] = stop_ns
         for name in ("idle_ns", "sending", "position", "due", "is_last_chunk"):
             state[name] = 0
+        state["clock_ahead_ns"] = arrivals.clock_ahead_ns() if arrivals.ARE_KNOWN else 0
         current = _Slice(
             start_ns=start_ns,
             stop_ns=stop_ns,

@@ -8,6 +8,9 @@ In the open loop such bytes go to a shelf with their arrival time, until nothing
 Examples are a dashboard's snapshots and answers whose bytes are not known in advance. Python takes as long for one of
 them as the kernel for ten, which would have to wait. The kernel runs only on Linux, because it waits with epoll(7).
 
+Where the system stamps arrivals (SO_TIMESTAMPNS, socket(7)), an answer has arrived when it was received by TCP, however
+long it waits to be read. But what was not there when we looked has not arrived before that.
+
 On compressed connections it calls zlib as well. A message that is not the next answer goes to Python as a frame of its
 decompressed form, because zlib reads each message once.
 """
@@ -26,7 +29,7 @@ import numba
 import numpy as np
 from numba import types
 
-from runners.loadgen import arrays, kernel_cache, tls, zlib_streams
+from runners.loadgen import arrays, arrivals, kernel_cache, tls, zlib_streams
 from runners.loadgen.arrays import (
     DATA_WORD,
     EVENT_WORDS,
@@ -75,8 +78,16 @@ class Reason(IntEnum):
 
 BURST = 32
 """Maximum number of messages sent in one turn before answers are read, if the schedule is behind."""
+BATCH = 32
+"""Maximum number of connections read in one turn before due messages are sent. To read ten thousand takes 20 ms and
+more."""
 _MAX_WAIT_MS = 50
 _NOWAIT = int(socket.MSG_DONTWAIT)
+_STAMP = (arrivals.SO_TIMESTAMPNS << 32) | socket.SOL_SOCKET
+"""Kind and level of a control message with a stamp, as a word."""
+_CONTROL_BYTES = arrivals.CONTROL_BYTES
+_CONTROL_LENGTH, _STAMP_BYTES = 5, 32
+"""In `Buffers.message`: the place of the length of the control message; and that length if it is a stamp."""
 _NOWAIT_NOSIGNAL = int(socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0))
 _CLOCK_MONOTONIC = 1
 _HALF = 1 << HALF_MAGNITUDE
@@ -149,6 +160,7 @@ for _symbol, _address in tls.OPENSSL.addresses.items():  # before compiled code 
     llvmlite.binding.add_symbol(_symbol, _address)
 
 _recv: Any = types.ExternalFunction("recv", types.intp(types.int32, types.uintp, types.uintp, types.int32))
+_recvmsg: Any = types.ExternalFunction("recvmsg", types.intp(types.int32, types.uintp, types.int32))
 _send: Any = types.ExternalFunction("send", types.intp(types.int32, types.uintp, types.uintp, types.int32))
 _tls_read: Any = types.ExternalFunction("rtsite_tls_read", types.int32(types.uintp, types.uintp, types.int32))
 _tls_write: Any = types.ExternalFunction("rtsite_tls_write", types.int32(types.uintp, types.uintp, types.int32))
@@ -291,11 +303,11 @@ def _record_answer(k: int, sequence: int, at_ns: int, ledger: LedgerTables) -> N
     if state.room:
         message: RoomPlace = ledger.room[slot]
         message.delivered += 1
-        message.delivered_ns = at_ns
+        message.delivered_ns = max(message.delivered_ns, at_ns)
         if message.waiting > 0:
             message.waiting -= 1
             if message.waiting == 0:
-                count(ledger.counts, HistogramRow.LAST_DELIVERY, at_ns - place.intended_ns)
+                count(ledger.counts, HistogramRow.LAST_DELIVERY, message.delivered_ns - place.intended_ns)
                 _end_delivery(slot, ledger)
 
 
@@ -493,10 +505,13 @@ def _wait(ledger: LedgerTables, chunk: Chunk, buffers: Buffers) -> int:
             due_ns = state.start_ns + chunk.due_ns[state.position] if state.sleeps else state.now_ns
             until_ns = min(until_ns, due_ns)
         timeout_ms = max(0, min(_MAX_WAIT_MS, (until_ns - state.now_ns) // 1_000_000))
-    looked_ns, state.looked_ns = state.looked_ns, state.now_ns
+    looked_ns = state.looked_ns
     waiting_ns = _now_ns(buffers) if timeout_ms and state.worked else state.last_turn_ns
     events = buffers.events
-    ready = int(_epoll_wait(state.epoll, events.ctypes.data, events.shape[0] // EVENT_WORDS, timeout_ms))
+    most = min(BATCH, events.shape[0] // EVENT_WORDS)
+    ready = int(_epoll_wait(state.epoll, events.ctypes.data, most, timeout_ms))
+    if ready < most:  # otherwise there may be more
+        state.looked_ns = state.now_ns
     state.burst = 0
     state.quiet = ready == 0
     if ready == 0 and timeout_ms == 0 and state.yields:
@@ -609,7 +624,7 @@ def _record_next(k: int, ledger: LedgerTables, messages: WireMessages, buffers: 
     row.highest = sequence
     row.expected = sequence + 1
     increment(messages.answers[k], messages.places[1], messages.unmasked)
-    _record_answer(k, sequence, now_ns, ledger)
+    _record_answer(k, sequence, state.at_ns, ledger)
     state.received_messages += 1
     if state.open_loop or now_ns >= state.stop_ns:
         return Reason.CONTINUE.value
@@ -718,6 +733,28 @@ def _take_answers(
 
 
 @inlined
+def _receive(descriptor: int, address: int, state: State, buffers: Buffers) -> int:
+    """Read from a socket without TLS; returns the number of bytes, or below 1 like recv(2)."""
+    if not state.clock_ahead_ns:
+        return int(_recv(descriptor, address, READ_BYTES, _NOWAIT))
+    buffers.vector[0], buffers.vector[1] = address, READ_BYTES
+    buffers.message[_CONTROL_LENGTH] = _CONTROL_BYTES
+    return int(_recvmsg(descriptor, buffers.message.ctypes.data, _NOWAIT))
+
+
+@inlined
+def _note_arrival(state: State, buffers: Buffers) -> None:
+    """Take the time of arrival from the stamp of the bytes that were read last, if there is one."""
+    control = buffers.control
+    if buffers.message[_CONTROL_LENGTH] < _STAMP_BYTES or control[1] != _STAMP:
+        return
+    stamp_ns = control[2] * 1_000_000_000 + control[3] - state.clock_ahead_ns
+    known_ns = max(stamp_ns, state.not_found_ns)
+    if known_ns <= state.now_ns:
+        state.at_ns = state.not_found_ns = known_ns
+
+
+@inlined
 def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffers: Buffers) -> tuple[int, int]:
     """Read every connection that has data."""
     state: State = ledger.state[0]
@@ -742,12 +779,14 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
                 if got <= 0 and _tls_error(row.tls, got) == _WANT_READ:
                     break  # a part of a record, or a record without data
             else:
-                got = int(_recv(row.descriptor, address, READ_BYTES, _NOWAIT))
+                got = _receive(row.descriptor, address, state, buffers)
             if got <= 0:
                 if row.shelved and not row.tls:  # first the data that arrived before the end
                     return Reason.UNEXPECTED.value, _take_piece(ledger, buffers.shelf)
                 return Reason.READ.value, k
-            state.now_ns = _now_ns(buffers)
+            state.now_ns = state.at_ns = _now_ns(buffers)
+            if state.clock_ahead_ns and not row.tls:
+                _note_arrival(state, buffers)
             total += got
             if total >= (_TLS_BUFFER_BYTES if row.tls else READ_BYTES):
                 row.not_found_ns = state.not_found_ns
@@ -760,12 +799,12 @@ def _read_ready(ready: int, ledger: LedgerTables, messages: WireMessages, buffer
             if reason == Reason.CONTINUE.value and start < end and state.open_loop:
                 piece: Piece = buffers.shelf[state.shelf_put]
                 piece.connection, piece.start, piece.end = k, start, end
-                piece.arrived_ns, piece.not_found_ns = state.now_ns, state.not_found_ns
+                piece.arrived_ns, piece.not_found_ns = state.at_ns, state.not_found_ns
                 state.shelf_put += 1
                 state.shelf_bytes = end
                 row.shelved += 1
             elif reason != Reason.CONTINUE.value or start < end:
-                state.data_start, state.data_end, state.arrived_ns = start, end, state.now_ns
+                state.data_start, state.data_end, state.arrived_ns = start, end, state.at_ns
                 return (Reason.UNEXPECTED.value if reason == Reason.CONTINUE.value else reason), k
             if not row.tls or not _tls_pending(row.tls):
                 break
@@ -835,7 +874,7 @@ _IMPORTED = (
     (EVENT_WORDS, DATA_WORD, READ_BYTES, MOST_HEADER_BYTES, HALF_MAGNITUDE, HIGHEST_NS, UNIT_MAGNITUDE, DIGITS),
     (_NEXT_IN, _AVAILABLE_IN, _NEXT_OUT, _AVAILABLE_OUT, _DATA_TYPE),
     (_SYNC_FLUSH, _OK, _STREAM_END, _BUFFER_ERROR, _AT_BLOCK),
-    (_CORRUPT, _TOO_LARGE, _CUT, _TAIL_BYTES, _WANT_READ),
+    (_CORRUPT, _TOO_LARGE, _CUT, _TAIL_BYTES, _WANT_READ, _STAMP, _CONTROL_BYTES),
     [(row.name, row.value) for row in HistogramRow],
     [tables._fields for tables in (LedgerTables, WireMessages, Chunk, Buffers)],
 )

@@ -127,20 +127,21 @@ class OwnStreams(StreamClients[_Reader]):
     def _read(self, place: int, reader: _Reader, stream: _Reading) -> None:
         received = stream.connection.receive()
         now_ns = clock_ns()
+        at_ns, lag_ns = self._sockets.arrival_of(stream.connection.stamp_ns, now_ns)
         for message in received.messages:
             if message.payload.strip() == END_OF_STREAM:
                 self._done += stream.chunks > 0
                 self._complete(place, reader, stream, now_ns)
                 return
             if stream.chunks:
-                self._gap.append(now_ns - stream.last_ns)
+                self._gap.append(at_ns - stream.last_ns)
             else:
-                self._first_chunk.append(now_ns - stream.due_ns)
-            self._note_read(now_ns)
+                self._first_chunk.append(at_ns - stream.due_ns)
+            self._read_lag.append(lag_ns)
             stream.chunks += 1
-            stream.last_ns = now_ns
+            stream.last_ns = at_ns
             self._chunks += 1
-            self._in_window += now_ns < self._until_ns
+            self._in_window += at_ns < self._until_ns
         if received.end is STREAM_ENDED:
             self._complete(place, reader, stream, now_ns)
         elif received.end is not None:

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 import httptools
 
 from runners.loadgen import engine_io, tls
+from runners.loadgen.arrivals import read_stamped, stamp_arrivals
 from runners.loadgen.causes import Cause, RefusedError, harmless
 from runners.loadgen.connection import (
     CLOSED,
@@ -176,6 +177,8 @@ class HttpClient:
         """The bytes that were parsed last."""
         self.busy = False
         """Whether a request is not answered yet."""
+        self.stamp_ns = 0
+        """When the bytes arrived that were read last, see `arrivals.read_stamped`."""
         self.watcher: Watcher | None = None
 
     def request(self, method: str, path: str, body: bytes = b"") -> None:
@@ -202,6 +205,7 @@ class HttpClient:
         self._ready = not self._origin.secure
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stamp_arrivals(self._socket)
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
@@ -255,7 +259,7 @@ class HttpClient:
         if not self._ready:
             return None
         try:
-            data = self._socket.recv(RECEIVE_BYTES)
+            data, self.stamp_ns = read_stamped(self._socket, RECEIVE_BYTES)
         except WAITING:
             return None
         if data:
@@ -365,6 +369,7 @@ class PollingConnection:
 
     descriptor = -1
     native_tls = 0
+    stamp_ns = 0
     fast = False
 
     def __init__(self, origin: HttpOrigin, path: str, cookie: str = "", early: Sequence[bytes] = ()) -> None:
@@ -483,6 +488,10 @@ class EventStreamConnection:
     @property
     def native_tls(self) -> int:
         return self._http.native_tls
+
+    @property
+    def stamp_ns(self) -> int:
+        return self._http.stamp_ns
 
     def attach(self, watcher: Watcher) -> None:
         self._http.watcher = watcher

@@ -180,7 +180,7 @@ class RoomMembers:
         Each run has a result of its own. Raises `SenderLostError` and `PublisherLostError`.
         """
         began_ns, cpu_ns = clock_ns(), time.process_time_ns()
-        self._sockets.idle_ns = 0
+        self._sockets.begin_run()
         until_ns = began_ns + int(seconds * _SECOND_NS)
         self._plan(began_ns, until_ns)
         tend_at_ns = 0
@@ -275,9 +275,9 @@ class RoomMembers:
             if member.handshake is not None:
                 self._open(place, member, member.handshake)
             elif isinstance(member.connection, WebSocketConnection):
-                taken, now_ns = member.connection.take(), clock_ns()
-                lag_ns = now_ns - self._sockets.not_found_ns
-                self._unread.append(_Unread(place, member.connection, taken, now_ns, lag_ns))
+                taken = member.connection.take()
+                at_ns, lag_ns = self._sockets.arrival_of(taken.stamp_ns, clock_ns())
+                self._unread.append(_Unread(place, member.connection, taken, at_ns, lag_ns))
             self._publish_due()
         if self._unread:
             self._parse(self._unread.popleft())

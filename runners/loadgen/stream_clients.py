@@ -67,7 +67,7 @@ class StreamClients(Generic[C]):
         """
         began_ns = clock_ns()
         self._until_ns = began_ns + int(seconds * _SECOND_NS)
-        self._sockets.idle_ns = 0
+        self._sockets.begin_run()
         self._start_lag, self._read_lag = array("q"), array("q")
         for place, client in enumerate(self._clients):
             client.begun, client.free_ns = 0, began_ns
@@ -113,10 +113,6 @@ class StreamClients(Generic[C]):
         for place in self._sockets.ready_by(self._due[0][0] if self._due else NEVER_NS):
             self._attend(place, self._clients[place])
             yield
-
-    def _note_read(self, now_ns: int) -> None:
-        """Count how long a chunk may have waited to be read."""
-        self._read_lag.append(now_ns - self._sockets.not_found_ns)
 
     def idle(self, wake: int) -> None:
         """Answer pings until the file descriptor ``wake`` is readable."""

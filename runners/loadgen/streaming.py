@@ -164,13 +164,13 @@ class Streaming(StreamClients[_Client]):
 
     def _read(self, place: int, client: _Client, connection: Connection) -> None:
         received = connection.receive()
-        now_ns = clock_ns()
+        arrival = self._sockets.arrival_of(connection.stamp_ns, clock_ns())
         for message in received.messages:
             if client.connection is not connection:  # it has left; what was in flight is not read
                 return
             control = engine_io.control_of(message.payload) if self._job.protocol == "socket.io" else None
             if control is None:
-                self._take(place, client, message.payload, now_ns)
+                self._take(place, client, message.payload, *arrival)
             elif control.end is not None:
                 self._end(place, client, control.end)
             elif control.reply:
@@ -178,27 +178,27 @@ class Streaming(StreamClients[_Client]):
         if received.end is not None and client.connection is connection:
             self._end(place, client, received.end)
 
-    def _take(self, place: int, client: _Client, payload: bytes, now_ns: int) -> None:
+    def _take(self, place: int, client: _Client, payload: bytes, at_ns: int, lag_ns: int) -> None:
         stream = client.stream
         is_whole = stream is not None and stream.arrived == self._asked.chunks
         if stream is None or is_whole or chunk_number(payload, self._job) != stream.arrived:
             self._wrong += 1
             return
-        lateness_ns = now_ns - stream.due_ns - int(stream.arrived * self._chunk_ns)
+        lateness_ns = at_ns - stream.due_ns - int(stream.arrived * self._chunk_ns)
         if not stream.arrived:
             self._first_chunk.append(lateness_ns)
         self._lateness.append(lateness_ns)
-        self._note_read(now_ns)
-        self._together += bool(stream.arrived) and now_ns - stream.last_ns < _CLUMPED * self._chunk_ns
+        self._read_lag.append(lag_ns)
+        self._together += bool(stream.arrived) and at_ns - stream.last_ns < _CLUMPED * self._chunk_ns
         stream.arrived += 1
-        stream.last_ns = now_ns
+        stream.last_ns = at_ns
         self._chunks += 1
         if stream.is_to_be_cancelled and stream.arrived >= self._asked.chunks / 2:
             self._cancelled += 1
             self._leave(place, client)
         elif stream.arrived == self._asked.chunks and not self._is_http:
             self._completed += 1
-            client.stream, client.free_ns = None, now_ns
+            client.stream, client.free_ns = None, clock_ns()
             self._tend(place, client)
 
     def _end(self, place: int, client: _Client, cause: Cause) -> None:

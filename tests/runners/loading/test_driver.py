@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -416,3 +417,32 @@ def test_variables_of_numba_neither_stop_nor_slow_the_load_generator(monkeypatch
     finally:
         fresh.close()
     assert result.ledger.sent == result.ledger.received > 0
+
+
+# Arrivals
+
+
+THINK_S = 0.03
+
+
+def thinking(talk: Talk, answer: bytes) -> None:
+    talk.server.loop.call_later(THINK_S, talk.send, answer)
+
+
+def test_an_answer_has_arrived_however_late_it_is_read() -> None:
+    """The load generator is stopped while answers to messages arrive that it has sent."""
+    stopped_s = 10 * THINK_S
+    with serving(lie=thinking) as server, connected(job(server.url, "open", duration_s=1.0)) as (running, (pid,)):
+        running.begin_load(1.0)
+        until(lambda: server.received > 100, "the load has begun")
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(stopped_s)
+        os.kill(pid, signal.SIGCONT)
+        running.end_load()
+        result = running.finish()
+    assert result.ledger.lost == 0
+    from_send, from_due = (result.histograms[name].percentile_ms(1.0) for name in ("latency_from_send", "latency"))
+    assert from_send is not None
+    assert from_due is not None
+    assert from_send < 1000 * (THINK_S + stopped_s / 2), "no answer waited for us"
+    assert from_due > 1000 * stopped_s / 2, "messages that were due meanwhile were sent late"
