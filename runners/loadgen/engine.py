@@ -268,6 +268,10 @@ class Engine:
     def _add_up(self, current: _Slice, ledger: LedgerTotals, censored: int) -> None:
         """Add the slice to the totals."""
         totals, state = self.totals, self.ledger.state
+        if ahead_ns := int(state["clock_ahead_ns"][0]):
+            step_ns = arrivals.clock_step_ns(ahead_ns)
+            if step_ns:
+                buckets.add(self.ledger.counts(HistogramRow.READ_LAG), step_ns, ledger.received)
         if isinstance(self._pace, Closed):
             offered = ledger.sent
             working_ns = current.cpu_ns

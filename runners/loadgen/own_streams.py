@@ -212,7 +212,7 @@ class OwnStreams(StreamClients[_Reader]):
                     ("chunk_gap", self._gap),
                     ("stream", self._whole),
                     ("send_lag", self._start_lag),
-                    ("read_lag", self._read_lag),
+                    ("read_lag", self._sockets.read_lags(self._read_lag)),
                 )
             },
             window_ns=self._until_ns - self._began_ns,

@@ -518,8 +518,8 @@ class LoadgenHealth(Document):
     send_lag_max_ms: Amount | None = None
     """How late messages were sent, largest value."""
     read_lag_p99_ms: Amount | None = None
-    """How long an answer may have waited to be read without our knowledge, 99th percentile. 0 where the system says when
-    it arrived; older results count the whole wait."""
+    """How long an answer may have waited to be read without our knowledge, 99th percentile. 0 where the system says
+    when it arrived; older results count the whole wait."""
     share_of_ceiling_percent: Amount | None = None
     """Closed loop: throughput in percent of the reference's in the same round."""
     steal_percent: Amount | None = None

@@ -20,18 +20,18 @@ class PublishedVersion(NamedTuple):
 
 
 PUBLISHED: dict[str, PublishedVersion] = {
-    "echo": PublishedVersion("d86246a66d68", "d86246a66d68"),
-    "dashboard": PublishedVersion("3105c58d04f5", "3105c58d04f5"),
-    "crowd": PublishedVersion("034dedcde312", "034dedcde312"),
-    "room": PublishedVersion("8034752a296c", "8034752a296c"),
-    "polling": PublishedVersion("b5a65890f039", "b5a65890f039"),
-    "sse": PublishedVersion("05cf6283bcbb", "05cf6283bcbb"),
+    "echo": PublishedVersion("1ace8404daa8", "1ace8404daa8"),
+    "dashboard": PublishedVersion("e6508ecca270", "e6508ecca270"),
+    "crowd": PublishedVersion("557550a3c656", "557550a3c656"),
+    "room": PublishedVersion("3b92d3591809", "3b92d3591809"),
+    "polling": PublishedVersion("5e70146971c2", "5e70146971c2"),
+    "sse": PublishedVersion("858c243d60e4", "858c243d60e4"),
     "connect": PublishedVersion("7acf553d8ff7", "7acf553d8ff7"),
-    "payload": PublishedVersion("181226d95d75", "181226d95d75"),
-    "scaleout": PublishedVersion("6cf31ba58edd", "6cf31ba58edd"),
-    "slow-consumer": PublishedVersion("47266127fe73", "47266127fe73"),
-    "recovery": PublishedVersion("9d02be31230c", "9d02be31230c"),
-    "capacity": PublishedVersion("da91442351f1", "da91442351f1"),
+    "payload": PublishedVersion("91272cfd5bc3", "91272cfd5bc3"),
+    "scaleout": PublishedVersion("9279355f3a5b", "9279355f3a5b"),
+    "slow-consumer": PublishedVersion("8541984eb1a9", "8541984eb1a9"),
+    "recovery": PublishedVersion("71664dcfbb22", "71664dcfbb22"),
+    "capacity": PublishedVersion("e919be744eae", "e919be744eae"),
 }
 
 

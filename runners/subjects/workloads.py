@@ -71,6 +71,7 @@ ECHO = Workload(
         " from the moment a message was due: this shows how long a user waits. The application does nothing but return"
         " the message, so we measure the framework, its server and its protocol."
     ),
+    edition=1,
     scenarios=(
         Scenario(
             "echo",
@@ -102,7 +103,7 @@ DASHBOARD = Workload(
         " many users receive it. A measurement in which a user misses a push does not count. FastAPI's and Litestar's"
         " applications validate updates as their documentation teaches (pydantic, msgspec), the others by hand."
     ),
-    edition=3,
+    edition=4,
     scenarios=(
         Scenario(
             "dashboard",
@@ -125,7 +126,7 @@ CROWD = Workload(
         " panels are in its memory. To say how late pushes are takes a window of a minute, which only the profile full"
         " has. A measurement in which a user misses a push does not count in any."
     ),
-    edition=2,
+    edition=3,
     scenarios=tuple(
         Scenario(
             "dashboard",
@@ -179,7 +180,7 @@ ROOM = Workload(
         " one of them has reached everybody: this shows the most deliveries per second on one core. Each delivery is"
         " counted: a message that a member never receives is lost."
     ),
-    edition=1,
+    edition=2,
     scenarios=(
         *(_room(members, Closed(ROOM_IN_FLIGHT)) for members in ROOM_SIZES),
         *(_room(members, Open(ROOM_DELIVERIES_PER_S / members)) for members in ROOM_SIZES),
@@ -198,7 +199,7 @@ POLLING = Workload(
         " to the same process: most requests reach a process that does not know their session, which is why several"
         " workers need sticky sessions. Behind a proxy it has them."
     ),
-    edition=1,
+    edition=2,
     scenarios=(
         Scenario(
             "echo",
@@ -240,7 +241,7 @@ SSE = Workload(
         " We measure how late each snapshot is compared with the server's own steady beat, and the CPU and memory it"
         " takes. A measurement in which a viewer misses a snapshot does not count."
     ),
-    edition=3,
+    edition=4,
     scenarios=(
         Scenario(
             "events",
@@ -300,6 +301,7 @@ IDLE = Workload(
         " clients that vanish. If a server does not take all clients, we report how many it has and what ended there:"
         " open files, its listen queue, its threads, or time. Such a measurement does not count in comparisons."
     ),
+    edition=1,
     scenarios=(
         Scenario(
             "echo",
@@ -323,6 +325,7 @@ PAYLOAD = Workload(
         "10 clients send text messages of 4 KiB, 64 KiB and 1 MiB and binary ones of 64 KiB in a closed loop, and every"
         " byte of every answer is compared with what was sent. The echo workload shows 64 bytes."
     ),
+    edition=1,
     scenarios=tuple(
         Scenario(
             "echo",
@@ -351,6 +354,7 @@ SCALEOUT = Workload(
         " are spread, and whether every message reaches the other processes. Each process has"
         " a core, so this needs a larger machine than other workloads: four processes need five cores."
     ),
+    edition=1,
     scenarios=tuple(
         Scenario(
             "room",
@@ -378,7 +382,7 @@ SLOW_CONSUMER = Workload(
         " server's memory, and, when the paused member reads again, what became of its messages: queued, dropped, or"
         " its connection closed."
     ),
-    edition=1,
+    edition=2,
     scenarios=(
         Scenario(
             "room",
@@ -402,7 +406,7 @@ RECOVERY = Workload(
         " clients notice, the time until they are connected again, how much of it passes after the new server listens,"
         " and the messages lost meanwhile."
     ),
-    edition=1,
+    edition=2,
     scenarios=(
         Scenario(
             "echo",
@@ -426,6 +430,7 @@ DEPLOY = Workload(
         " clients see of it (a close code, or a broken connection), when they are connected again, when all are served"
         " as before, and the messages lost meanwhile."
     ),
+    edition=1,
     scenarios=tuple(
         Scenario(
             "echo",
@@ -454,6 +459,7 @@ ROOMS = Workload(
         " long a delivery and a join take, the server's CPU time per delivery, and whether each message reaches those"
         " who are surely in its room, and nobody else."
     ),
+    edition=1,
     scenarios=(
         Scenario(
             "room",
@@ -479,6 +485,7 @@ JITTER = Workload(
         " connection stays open, so TCP repeats them. At the end all members come back. We count for each"
         " message and each of the 99 whether it arrived within a second, later, twice or never."
     ),
+    edition=1,
     scenarios=tuple(
         Scenario(
             "room",
@@ -506,6 +513,7 @@ PUBLISH = Workload(
         " worker of a task queue or a scheduled job does. We measure how long a message takes from when it was due to"
         " each member and to the last one, and count for each member what arrives in time, late, twice or never."
     ),
+    edition=1,
     scenarios=(
         Scenario(
             "publish",
@@ -561,6 +569,7 @@ HANDLER = Workload(
         " scenarios 1,000 clients connect: without a session, and then each with a cookie, whose token the server looks"
         " for in a SQLite file of 20,000 before it lets the client in."
     ),
+    edition=1,
     scenarios=(
         *(
             Scenario(
@@ -610,7 +619,7 @@ STREAM = Workload(
         " when it was due, counted from when its stream was due, to its arrival. At the end all clients cancel long"
         " streams at once: we measure the CPU time that the server still uses for them."
     ),
-    edition=1,
+    edition=2,
     scenarios=tuple(
         _streaming(exchange, streams, chunks_per_s, together=together, profiles=profiles)
         for streams, chunks_per_s, together, profiles in (
@@ -631,6 +640,7 @@ SOAK = Workload(
         " latency changes, and what becomes of the visitors. The first sixth of the time does not count for the growth,"
         " because caches and pools fill up in it. This runs only if it is named."
     ),
+    edition=1,
     scenarios=(
         Scenario(
             "dashboard",
@@ -664,7 +674,7 @@ CAPACITY = Workload(
         " rate, over 100 connections. The live dashboard is searched for the most users, each of whom sends one update"
         " per second and receives all snapshots: beyond that number updates wait behind the push."
     ),
-    edition=2,
+    edition=3,
     scenarios=(
         Scenario(
             "echo",
@@ -729,6 +739,7 @@ LOAD = Workload(
         " which one is faster. Latencies are compared, CPU and throughput are not. A server whose capacity is not known"
         " is not measured at a share of it."
     ),
+    edition=1,
     scenarios=(
         *_shares_of(
             Scenario(

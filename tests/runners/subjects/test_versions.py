@@ -145,7 +145,7 @@ def test_the_version_does_not_change_with_what_a_run_varies() -> None:
 
 
 def test_the_version_changes_with_the_list_of_scenarios_and_the_edition() -> None:
-    others = [replace(ECHO, scenarios=ECHO.scenarios[:1]), replace(ECHO, edition=1), replace(ECHO, edition=2)]
+    others = [replace(ECHO, scenarios=ECHO.scenarios[:1]), replace(ECHO, edition=8), replace(ECHO, edition=9)]
     paced = replace(ECHO.scenarios[1], pace=Open(1000.0, "poisson"))
     others.append(replace(ECHO, scenarios=(ECHO.scenarios[0], paced)))
     assert len({workload.version for workload in (ECHO, *others)}) == len(others) + 1
