@@ -27,7 +27,7 @@ STREAMS = 3
 
 def main() -> None:
     """Serve requests until the other end of the socket is closed."""
-    shard.end_with_starter()
+    shard.prepare_process()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that ended shards need no wait(2)
     if len(sys.argv) == 1:
         kernel.compile_kernel()

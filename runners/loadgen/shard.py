@@ -61,6 +61,7 @@ from runners.loadgen.visitors import Visitors
 from runners.loadgen.wire import Client, masks
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_THP_DISABLE = 41
 _SECOND_NS = 1_000_000_000
 
 Emit = Callable[[dict[str, Any]], None]
@@ -77,7 +78,7 @@ def main() -> int:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
 
-    end_with_starter()
+    prepare_process()
     commands = _Commands(sys.stdin.fileno())
     try:
         _prepare()
@@ -117,12 +118,17 @@ def _prepare() -> None:
     kernel.compile_kernel()
 
 
-def end_with_starter() -> None:
-    """End this process when its starter is killed (prctl(2), PR_SET_PDEATHSIG). On other systems it ends with its
-    job.
+def prepare_process() -> None:
+    """End this process when its starter is killed, and use no huge pages, which NumPy requests for large arrays
+    (prctl(2), PR_SET_PDEATHSIG and PR_SET_THP_DISABLE; children that it forks use none either).
+
+    On a virtual machine the first write to a huge page can take 5 ms, in which nothing is sent. On other systems this
+    process ends with its job.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 class _Commands:

@@ -419,6 +419,13 @@ def test_variables_of_numba_neither_stop_nor_slow_the_load_generator(monkeypatch
     assert result.ledger.sent == result.ledger.received > 0
 
 
+def test_a_shard_uses_no_huge_pages() -> None:
+    """The first write to one can take milliseconds, in which nothing is sent."""
+    with serving() as server, connected(job(server.url, "open")) as (_, (pid,)):
+        status = Path(f"/proc/{pid}/status").read_text()
+    assert "THP_enabled:\t0" in status
+
+
 # Arrivals
 
 
