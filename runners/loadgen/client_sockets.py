@@ -137,7 +137,7 @@ class ClientSockets:
         self.idle_ns, self._clock_ahead_ns = 0, clock_ahead_ns()
 
     def read_lags(self, lags_ns: array[int]) -> array[int]:
-        """What `arrival_of` returned about waiting since `begin_run`, longer by as much as the clock of stamps was set."""
+        """The waits that `arrival_of` returned since `begin_run`, longer by as much as the clock of stamps was set."""
         step_ns = clock_step_ns(self._clock_ahead_ns)
         return array("q", (lag_ns + step_ns for lag_ns in lags_ns)) if step_ns else lags_ns
 
