@@ -116,7 +116,7 @@ def through_broker(tables: Iterable[Table], headlines: Mapping[str, str]) -> str
     through = " or ".join(brokers)
     return (
         f"In chat rooms and dashboards {listed(titles)} {passes} messages through {through}, as for several"
-        f" processes, and the CPU of {through} counts as {its} cost. All others stay within one process."
+        f" processes. The CPU of {through} counts as {its} cost. All others stay within one process."
     )
 
 
