@@ -459,10 +459,10 @@ WAITING_SERVERS_CPU_OPEN = Threshold(
 )
 CLOCK_JUMP = Threshold(
     "jump of a clock",
-    10.0,
+    1.0,
     "ms",
-    "The wall clock was set, or the machine was suspended, so times across that moment are wrong. Gradual adjustment"
-    " does not count. Reading three clocks one after the other takes microseconds.",
+    "The wall clock was set, or the machine was suspended, so times across that moment are wrong, also those of answers"
+    " that the system stamps. Gradual adjustment does not count. Reading three clocks takes microseconds.",
     cause="machine",
     in_search="try is unusable",
     value_of=lambda measurement: measurement.generator.clock_jump_ms if measurement.generator else None,

@@ -66,7 +66,7 @@ class State:
     at_ns: int
     """When they arrived, or when they were read if that is not known."""
     clock_ahead_ns: int
-    """How far CLOCK_REALTIME, by which the system stamps arrivals, is ahead of ours; 0: there are no stamps."""
+    """How far CLOCK_REALTIME, by which the system stamps arrivals, is ahead of ours; 0: we do not use stamps."""
 
     # Schedule
     sending: int

@@ -22,8 +22,6 @@ CONTROL_BYTES = 64
 _TIMESPEC = struct.Struct("@qq")
 _SECOND_NS = 1_000_000_000
 _READINGS = 5
-_COMPARED_WITHIN_NS = 50_000
-"""How much two comparisons of clocks may differ although no clock was set."""
 
 ARE_KNOWN = (
     sys.platform == "linux" and sys.byteorder == "little" and struct.calcsize("P") == 8 and socket.SOL_SOCKET == 1
@@ -63,12 +61,3 @@ def clock_ahead_ns() -> int:
         before_ns, stamp_ns, after_ns = clock_ns(), time.time_ns(), clock_ns()
         readings.append((after_ns - before_ns, stamp_ns - (before_ns + after_ns) // 2))
     return min(readings)[1]
-
-
-def clock_step_ns(ahead_ns: int) -> int:
-    """How far the clock of stamps was set, forward or back, since it was ahead by so much: 0 if it was not.
-
-    Times of arrival meanwhile are wrong by as much. What a time service does slowly moves both clocks alike.
-    """
-    step_ns = abs(clock_ahead_ns() - ahead_ns)
-    return step_ns if step_ns > _COMPARED_WITHIN_NS else 0

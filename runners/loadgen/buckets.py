@@ -116,11 +116,6 @@ def no_counts() -> Counts:
     return np.zeros(COUNTS, dtype=np.int64)
 
 
-def add(counts: Counts, value_ns: int, times: int) -> None:
-    """Count a value in nanoseconds so many times, in place."""
-    counts[LAYOUT.index_of(np.array([value_ns]))] += times
-
-
 def counts_of(values_ns: array[int] | NDArray[np.int64]) -> Counts:
     """The counts of values in nanoseconds, shape (n,)."""
     if not len(values_ns):

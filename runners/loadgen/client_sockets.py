@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import select
 import socket
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter_ns as clock_ns
 from typing import NamedTuple
 
-from runners.loadgen.arrivals import clock_ahead_ns, clock_step_ns
+from runners.loadgen.arrivals import clock_ahead_ns
 from runners.loadgen.connection import Connection
 from runners.loadgen.handshake import Handshake, HandshakeResult, resolve_address, socket_url, url_of_client
 from runners.loadgen.job import Job
@@ -135,11 +134,6 @@ class ClientSockets:
     def begin_run(self) -> None:
         """Count idle time from now on, and compare the clocks."""
         self.idle_ns, self._clock_ahead_ns = 0, clock_ahead_ns()
-
-    def read_lags(self, lags_ns: array[int]) -> array[int]:
-        """The waits that `arrival_of` returned since `begin_run`, longer by as much as the clock of stamps was set."""
-        step_ns = clock_step_ns(self._clock_ahead_ns)
-        return array("q", (lag_ns + step_ns for lag_ns in lags_ns)) if step_ns else lags_ns
 
     def arrival_of(self, stamp_ns: int, now_ns: int) -> tuple[int, int]:
         """When bytes arrived that were read now, and for how long they may have waited to be read without our

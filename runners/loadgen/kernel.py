@@ -8,8 +8,8 @@ In the open loop such bytes go to a shelf with their arrival time, until nothing
 Examples are a dashboard's snapshots and answers whose bytes are not known in advance. Python takes as long for one of
 them as the kernel for ten, which would have to wait. The kernel runs only on Linux, because it waits with epoll(7).
 
-Where the system stamps arrivals (SO_TIMESTAMPNS, socket(7)), an answer has arrived when it was received by TCP, however
-long it waits to be read. But what was not there when we looked has not arrived before that.
+In the open loop, where the system stamps arrivals (SO_TIMESTAMPNS, socket(7)), an answer has arrived when it was
+received by TCP, however long it waits to be read. But what was not there when we looked has not arrived before that.
 
 On compressed connections it calls zlib as well. A message that is not the next answer goes to Python as a frame of its
 decompressed form, because zlib reads each message once.

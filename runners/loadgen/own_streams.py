@@ -131,7 +131,7 @@ class OwnStreams(StreamClients[_Reader]):
         for message in received.messages:
             if message.payload.strip() == END_OF_STREAM:
                 self._done += stream.chunks > 0
-                self._complete(place, reader, stream, now_ns)
+                self._complete(place, reader, stream, at_ns)
                 return
             if stream.chunks:
                 self._gap.append(at_ns - stream.last_ns)
@@ -143,17 +143,18 @@ class OwnStreams(StreamClients[_Reader]):
             self._chunks += 1
             self._in_window += at_ns < self._until_ns
         if received.end is STREAM_ENDED:
-            self._complete(place, reader, stream, now_ns)
+            self._complete(place, reader, stream, at_ns)
         elif received.end is not None:
             self._break(place, reader, received.end, now_ns)
 
-    def _complete(self, place: int, reader: _Reader, stream: _Reading, now_ns: int) -> None:
-        """The server ended a stream in order."""
+    def _complete(self, place: int, reader: _Reader, stream: _Reading, at_ns: int) -> None:
+        """The server ended a stream in order. ``at_ns``: when its end arrived."""
+        now_ns = clock_ns()
         if not stream.chunks:
             self._break(place, reader, _NO_CHUNKS, now_ns)
             return
         self._completed += 1
-        self._whole.append(now_ns - stream.due_ns)
+        self._whole.append(at_ns - stream.due_ns)
         self._free(place, reader, now_ns, now_ns)
 
     def _break(self, place: int, reader: _Reader, cause: Cause, now_ns: int) -> None:
@@ -212,7 +213,7 @@ class OwnStreams(StreamClients[_Reader]):
                     ("chunk_gap", self._gap),
                     ("stream", self._whole),
                     ("send_lag", self._start_lag),
-                    ("read_lag", self._sockets.read_lags(self._read_lag)),
+                    ("read_lag", self._read_lag),
                 )
             },
             window_ns=self._until_ns - self._began_ns,

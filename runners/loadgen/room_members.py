@@ -440,7 +440,7 @@ class RoomMembers:
             "delivery": arrived,
             "rejoin": self._rejoin,
             "send_lag": self._send_lag,
-            "read_lag": self._sockets.read_lags(self._read_lag),
+            "read_lag": self._read_lag,
         }
         handed, last_ns = None, np.zeros(0, dtype=np.int64)
         if self._outside is not None:

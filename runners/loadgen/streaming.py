@@ -243,7 +243,7 @@ class Streaming(StreamClients[_Client]):
                     ("first_chunk", self._first_chunk),
                     ("chunk_lateness", self._lateness),
                     ("send_lag", self._start_lag),
-                    ("read_lag", self._sockets.read_lags(self._read_lag)),
+                    ("read_lag", self._read_lag),
                 )
             },
         )

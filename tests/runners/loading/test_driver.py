@@ -453,3 +453,20 @@ def test_an_answer_has_arrived_however_late_it_is_read() -> None:
     assert from_due is not None
     assert from_send < 1000 * (THINK_S + stopped_s / 2), "no answer waited for us"
     assert from_due > 1000 * stopped_s / 2, "messages that were due meanwhile were sent late"
+
+
+def test_a_closed_loop_waits_on_every_connection_all_the_time() -> None:
+    """Little's law, also while the load generator is stopped."""
+    with serving() as server, connected(job(server.url, "closed", duration_s=1.0)) as (running, (pid,)):
+        running.begin_load(1.0)
+        until(lambda: server.received > 100, "the load has begun")
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.4)
+        os.kill(pid, signal.SIGCONT)
+        running.end_load()
+        result = running.finish()
+    (sample,) = result.samples
+    latency = result.histograms["latency"].percentiles()
+    assert latency.mean is not None
+    in_flight_s = sample.ledger.received * latency.mean / 1000 - sample.overrun_ns / 1e9
+    assert in_flight_s == pytest.approx(CONNECTIONS * result.window_s, rel=0.15)
