@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.marks import few_of
 from tests.support.pages import PAGES
+from tests.support.processes import until
 from tests.support.visiting import Visit
 
 if TYPE_CHECKING:
@@ -131,9 +132,15 @@ def test_the_search_leads_to_the_page_of_a_framework_first(visit: Visit) -> None
     page = visit.open("index.html")
     page.wait_for_load_state("networkidle")
     assert not any("search_index" in url for url in asked), "only who searches loads the index"
-    page.locator(".md-search__input").fill("fastapi")
+    query = page.locator(".md-search__input")
+    query.fill("fastapi")
     first = page.locator(".md-search-result__link").first
-    first.wait_for()
+
+    def is_found() -> bool:
+        query.press("End")  # the theme looks at the query with each key, once its script has begun
+        return first.is_visible()
+
+    until(is_found, "the search found pages")
     assert first.evaluate("link => link.pathname") == "/frameworks/fastapi.html"
 
 

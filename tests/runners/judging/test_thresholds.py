@@ -172,7 +172,7 @@ CASES = [
         at_a_rate(with_health(neighbours_cpu_percent=1.0)),
         at_a_rate(with_health(neighbours_cpu_percent=1.1)),
     ),
-    ("jump of a clock", with_health(clock_jump_ms=10.0), with_health(clock_jump_ms=10.1)),
+    ("jump of a clock", with_health(clock_jump_ms=1.0), with_health(clock_jump_ms=1.1)),
     (
         "one core only for server and load generator",
         with_health(shared_core=False),

@@ -293,7 +293,7 @@ def test_a_clock_that_jumps_meanwhile_makes_it_invalid(
     assert len(read) == 2
     assert found.failure is None
     assert not found.valid
-    assert "jump of a clock 500 ms, limit 10 ms" in found.invalid_reasons
+    assert "jump of a clock 500 ms, limit 1 ms" in found.invalid_reasons
 
 
 # Taking turns
