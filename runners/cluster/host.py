@@ -161,10 +161,11 @@ class HostShards:
         self._starting += 1
         try:
             for index in range(count):
-                found.shards.append(await asyncio.to_thread(Shard, index, sink))
+                shard = await asyncio.to_thread(Shard, index, sink)
                 if self._groups.get(group) is not found:  # ended meanwhile, without this shard
-                    await asyncio.to_thread(_stop_shards, found.shards[-1:])
+                    await asyncio.to_thread(shard.stop)
                     raise LoadError("the load was ended while its shards started")
+                found.shards.append(shard)
         finally:
             self._starting -= 1
             self._asked_s = time.monotonic()

@@ -159,18 +159,29 @@ def test_shards_that_start_slowly_are_not_abandoned_meanwhile() -> None:
     asyncio.run(check())
 
 
-def test_a_load_that_is_ended_while_its_shards_start_leaves_none() -> None:
+def test_a_load_that_is_ended_while_its_shards_start_stops_each_of_them_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[Shard] = []
+
+    class Watched(Shard):
+        def stop(self) -> None:
+            stopped.append(self)
+            if len(stopped) == 1:  # so that the next one starts while this one is being stopped
+                until(lambda: len(stopped) > 1, "the shard that started meanwhile is stopped")
+            super().stop()
+
     async def check() -> None:
         host = HostShards()
         before = children()
         starting = asyncio.create_task(host.start(1, 20, "127.0.0.1"))
-        await asyncio.to_thread(until, lambda: not children() <= before, "the first shard started")
+        await asyncio.to_thread(until, lambda: len(children() - before) > 1, "the second shard started")
         await host.end()
         with pytest.raises(LoadError, match="was ended while its shards started"):
             await starting
         await until_none_but(before)
+        assert len(stopped) == len(set(stopped))
 
     Shard(0, Queue()).stop()
+    monkeypatch.setattr("runners.cluster.host.Shard", Watched)
     asyncio.run(check())
 
 
