@@ -430,7 +430,7 @@ class Delivered:
     refused: int
     """Number of failed attempts to connect while the network was there."""
     away: int
-    """Number of members without a connection at the end."""
+    """Number of members that were not back at the end: the server had not kept a connection of theirs for a second."""
     complete: int
     """Number of messages that every member received who should have it; 0 where members leave."""
     unpublished: int

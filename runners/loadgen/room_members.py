@@ -101,6 +101,12 @@ class _Member:
     took_ns: dict[int, array[int]] = field(default_factory=dict)
     """By room: how long each of its messages took, or `_NOT_ARRIVED`."""
 
+    def is_there(self, now_ns: int) -> bool:
+        """Whether its network is there, and the server has kept its connection for a second. Some servers complete a
+        handshake and end the connection at once.
+        """
+        return self.connection is not None and not self.back_at_ns and now_ns - self.joined_ns > _IN_TIME_NS
+
     @property
     def silence_ns(self) -> int:
         """How long its last silence lasted: longer than planned if this process had to wait for a processor."""
@@ -245,8 +251,8 @@ class RoomMembers:
         self._send(room.sender, self._members[room.sender], room.codec.request(sequence))
 
     def _are_back(self, now_ns: int) -> bool:
-        """Whether every member is connected, and has the last message or had time to get it. It has time while
-        messages still arrive.
+        """Whether every member is there, and has the last message or had time to get it. It has time while messages
+        still arrive.
         """
         if self._outside is not None and not self._outside.is_idle():
             return False
@@ -256,13 +262,11 @@ class RoomMembers:
             if not took_ns or took_ns[-1] != _NOT_ARRIVED:
                 return True
             # After a silence the server's kernel repeats what was dropped within the time that the silence lasted.
-            latest_ns = max(member.joined_ns, member.admitted_ns, sent_ns[-1], self._arrived_ns)
+            latest_ns = max(member.admitted_ns, sent_ns[-1], self._arrived_ns)
             return now_ns - latest_ns > _IN_TIME_NS + member.silence_ns
 
-        return all(
-            member.connection is not None and not member.back_at_ns and has_all(member)
-            for member in map(self._members.__getitem__, self._movable)
-        )
+        movable = map(self._members.__getitem__, self._movable)
+        return all(member.is_there(now_ns) and has_all(member) for member in movable)
 
     def _attend_all(self) -> None:
         due_ns = self._due[self._next][0] if self._next < len(self._due) else NEVER_NS
@@ -460,7 +464,7 @@ class RoomMembers:
             departures=self._departed,
             ended=self._ended,
             refused=self._refused,
-            away=sum(member.connection is None for member in members),
+            away=sum(not member.is_there(now_ns) for member in members),
             took_ns=now_ns - began_ns,
             working_ns=max(0, now_ns - began_ns - self._sockets.idle_ns),
             cpu_ns=time.process_time_ns() - cpu_ns,
