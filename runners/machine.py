@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from runners import control_groups
+from runners import control_groups, idle_cpus
 from runners.record import Machine, Pinning, RtsiteError
 
 
@@ -60,6 +60,7 @@ def describe_machine() -> Machine:
         open_files_limit=open_files().soft,
         somaxconn=int(_read(Path("/proc/sys/net/core/somaxconn")) or 0) or None,
         cpu_quota_cores=control_groups.cpu_quota(),
+        idle_cpus=idle_cpus.state(),
     )
 
 

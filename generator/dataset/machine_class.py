@@ -1,9 +1,10 @@
-"""Which machines are alike: the same hardware for values over time, and for one page the same kernel and Python too."""
+"""Which machines are alike: the same hardware for values over time, and for one page the same system and Python too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from runners.record import USUAL_TOPOLOGY, LoadHost, Machine, Topology, parameter_in_words
 
@@ -37,12 +38,14 @@ _IN_THE_MODEL = ("vendor", "implementer")
 
 @dataclass(frozen=True)
 class MachineClass:
-    """Hardware, the release of its kernel, the version of Python that ran the servers, and what was between them and
-    the clients, as far as results name them. Older ones have no numbers of the CPU.
+    """What may not differ between results in one table: the hardware, the system, the version of Python that ran the
+    servers, and what was between them and the clients. Older results have no numbers of the CPU.
     """
 
     hardware: Hardware
     kernel: str
+    idle_cpus: Literal["awake", "asleep"]
+    """What CPUs with nothing to do did meanwhile."""
     python: str
     """Such as ``3.13``, or ``3.14t`` without the GIL."""
     topology: Topology = USUAL_TOPOLOGY
@@ -58,8 +61,10 @@ class MachineClass:
     ) -> MachineClass:
         """``python``: what ran the servers, if it was not what ran the harness. ``load_hosts``: those of the run."""
         own = ".".join(machine.python.split(".")[:2])
-        return cls(Hardware.of(machine, load_hosts), machine.kernel, python or own, topology)
+        idle = machine.idle_cpus or "asleep"
+        return cls(Hardware.of(machine, load_hosts), machine.kernel, idle, python or own, topology)
 
     def __str__(self) -> str:
         through = "" if self.topology == USUAL_TOPOLOGY else f", {parameter_in_words('topology', self.topology)}"
-        return f"{self.hardware}, {self.kernel}{through}"
+        idle = ", idle CPUs kept awake" if self.idle_cpus == "awake" else ""
+        return f"{self.hardware}, {self.kernel}{idle}{through}"

@@ -10,7 +10,7 @@ from typing import Literal
 
 from uv import find_uv_bin
 
-from runners import control_groups, machine, revision
+from runners import control_groups, idle_cpus, machine, revision
 from runners.flame import sampler
 from runners.judging.thresholds import FOREIGN_CPU
 from runners.measurement.interference import Interference
@@ -44,6 +44,7 @@ def diagnose_machine() -> list[MachineFinding]:
         ),
         MachineFinding("ok", "system", f"{facts.operating_system}, {facts.kernel}, Python {facts.python}"),
         _cores(),
+        *_idle_cpus(),
         _quota(),
         *map(_broker, broker.KINDS.values()),
         _proxies(),
@@ -62,6 +63,19 @@ def _cores() -> MachineFinding:
     if share.note:
         return MachineFinding("note", "cores", share.note)
     return MachineFinding("ok", "cores", f"server on CPU {share.server}, load generator on CPU {share.loadgen}")
+
+
+def _idle_cpus() -> Iterator[MachineFinding]:
+    with idle_cpus.kept_awake():
+        state, late_us = idle_cpus.state(), idle_cpus.wake_up_us()
+    if state is None or late_us is None:
+        return
+    if state == "awake":
+        yield MachineFinding("ok", "idle CPUs", f"kept awake while measuring; they react in {late_us:.0f} µs")
+        return
+    mend = f", so latencies are longer; to keep them awake: `sudo chmod o+rw {idle_cpus.REQUESTS}`"
+    mend = mend if idle_cpus.REQUESTS.exists() else "; this system cannot keep them awake"
+    yield MachineFinding("note", "idle CPUs", f"asleep while measuring; they wake up in {late_us:.0f} µs{mend}")
 
 
 def _broker(kind: broker.Kind) -> MachineFinding:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from runners import machine, measurement
+from runners import idle_cpus, machine, measurement
 from runners.campaign.cell_journal import CellJournal
 from runners.campaign.next_round import further_round, look_at
 from runners.campaign.observer import RunObserver, RunSummary
@@ -102,7 +102,8 @@ class RunExecution:
         started = measurement.now()
         campaign = campaign or f"local-{started[:10]}"
         files = RunFiles.create(results / campaign, started, label)
-        document = describe_run(plan, files.path.name, campaign, started, place.hosts)
+        described = describe_run(plan, files.path.name, campaign, started, place.hosts)
+        document = described.model_copy(update={"idle_wake_us": idle_cpus.wake_up_us()})
         return cls(plan, files, document, adviser, clock, place)
 
     @classmethod

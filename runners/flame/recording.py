@@ -69,7 +69,8 @@ def record_missing(run: Path, frameworks: Iterable[Framework], say: Callable[[st
     from those that were measured, or if a file cannot be written.
     """
     document = load_run(run / "run.yml")
-    if document.machine != machine.describe_machine():
+    here = machine.describe_machine().model_copy(update={"idle_cpus": document.machine.idle_cpus})
+    if document.machine != here:  # idle CPUs do not change where a busy server spends its time
         raise FlameError(
             f"{run}: measured on another machine ({document.machine.cpu_model}), or with another kernel or Python;"
             " record its flame graphs where it was measured"

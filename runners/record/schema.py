@@ -167,6 +167,10 @@ class Machine(Document):
     """The kernel's limit for connections that wait to be accepted."""
     cpu_quota_cores: Amount | None = None
     """CPU cores that a control group allows, for example that of a container; absent without a quota."""
+    idle_cpus: Literal["awake", "asleep"] | None = None
+    """What CPUs with nothing to do did while rtsite measured. ``awake``: they waited in a loop, as rtsite requested.
+    ``asleep``: they slept as the system has it, and the time to wake them is part of latencies. Absent in older
+    results: they slept."""
 
 
 class LoadHost(Document):
@@ -306,6 +310,9 @@ class RunDocument(Document):
     """Where the run was started."""
     machine: Machine
     """The machine that measured."""
+    idle_wake_us: Amount | None = None
+    """How late a process ran again after sleeping for 1 ms on an idle CPU, in microseconds. The median of 100 naps
+    before the first measurement; absent in older results."""
     pinning: Pinning
     """Which CPUs each side was confined to, for the cell that needs most cores."""
     generator_packages: dict[PackageName, Version]

@@ -151,6 +151,14 @@ def test_a_class_has_the_numbers_of_the_cpu_where_they_are_known() -> None:
     ]
 
 
+def test_older_results_are_of_cpus_that_slept() -> None:
+    old = documents.run_document().machine
+    states = (None, "asleep", "awake")
+    older, asleep, awake = (MachineClass.of(old.model_copy(update={"idle_cpus": state})) for state in states)
+    assert older == asleep != awake
+    assert str(awake) == f"{asleep}, idle CPUs kept awake"
+
+
 def test_flame_graphs_belong_to_their_framework(results: Path) -> None:
     (run,) = load_results(results).runs
     flamed = {item.document.framework.slug: item for item in run.frameworks if item.flames is not None}

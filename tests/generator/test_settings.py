@@ -153,6 +153,13 @@ def test_runs_whose_servers_ran_on_different_versions_are_not_compared_unasked(
     assert incomparable_reasons(here, here) == []
 
 
+def test_runs_of_cpus_that_slept_and_that_did_not_are_not_compared_unasked(dataset: Dataset) -> None:
+    (asleep,) = dataset.runs
+    machine = asleep.document.machine.model_copy(update={"idle_cpus": "awake"})
+    awake = replace(asleep, document=asleep.document.model_copy(update={"machine": machine}))
+    assert incomparable_reasons(asleep, awake) == ["idle CPUs were asleep and awake"]
+
+
 def test_too_few_rounds_decide_nothing(tmp_path: Path) -> None:
     found = load_results(write(tmp_path, rounds=4))
     outcomes = {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from runners import control_groups, machine
+from runners import control_groups, idle_cpus, machine
 from runners.application import diagnosis
 from runners.application.diagnosis import MachineFinding, diagnose_machine
 from runners.flame import sampler
@@ -108,6 +109,44 @@ def test_few_open_files_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ulimit -Hn" in found("open files").detail
     monkeypatch.setattr(machine, "open_files", lambda: OpenFiles(1024, 1_000_000))
     assert found("open files") == MachineFinding("ok", "open files", "limit 1024, raised to 65536 while measuring")
+
+
+@pytest.mark.parametrize(
+    ("state", "is_there", "finding"),
+    [
+        ("awake", True, MachineFinding("ok", "idle CPUs", "kept awake while measuring; they react in 4 µs")),
+        (
+            "asleep",
+            True,
+            MachineFinding(
+                "note",
+                "idle CPUs",
+                "asleep while measuring; they wake up in 4 µs, so latencies are longer; to keep them awake: `sudo chmod"
+                " o+rw {}`",
+            ),
+        ),
+        (
+            "asleep",
+            False,
+            MachineFinding(
+                "note",
+                "idle CPUs",
+                "asleep while measuring; they wake up in 4 µs; this system cannot keep them awake",
+            ),
+        ),
+    ],
+    ids=["awake", "not allowed", "not possible"],
+)
+def test_what_idle_cpus_do_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, is_there: bool, finding: MachineFinding
+) -> None:
+    requests = tmp_path / "requests"
+    if is_there:
+        requests.touch()
+    monkeypatch.setattr(idle_cpus, "REQUESTS", requests)
+    monkeypatch.setattr(idle_cpus, "state", lambda: state)
+    monkeypatch.setattr(idle_cpus, "wake_up_us", lambda: 4.2)
+    assert found("idle CPUs") == replace(finding, detail=finding.detail.format(requests))
 
 
 def test_a_virtual_machine_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
