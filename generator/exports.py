@@ -47,7 +47,7 @@ _TYPES = {
     "framework": "VARCHAR", "variant": "VARCHAR", "version": "VARCHAR", "workload": "VARCHAR", "parameters": "VARCHAR",
     "status": "VARCHAR", "metric": "VARCHAR", "unit": "VARCHAR", "better": "VARCHAR", "value": "DOUBLE",
     "low": "DOUBLE", "high": "DOUBLE", "rounds": "BIGINT", "to_reference": "DOUBLE", "place_first": "BIGINT",
-    "place_last": "BIGINT", "loop": "VARCHAR",
+    "place_last": "BIGINT", "loop": "VARCHAR", "idle_cpus": "VARCHAR",
 }  # fmt: skip
 """The type of each column in Parquet, as SQL names it."""
 _COLUMNS = tuple(_TYPES)
@@ -149,19 +149,18 @@ def _rows(runs: Sequence[Run], comparison: Comparison) -> list[_ExportedRow]:
     for table in comparison.tables:
         origin, scenario = _origin(table), _scenario(table)
         for row in table.rows:
-            cell = (*origin, *_who(row), *scenario, row.status)
+            cell, setup = (*origin, *_who(row), *scenario, row.status), _setup(table, row)
             known = [(metric, row.values[metric.key]) for metric in table.metrics if metric.key in row.values]
-            loop = row.variant.loop
             found += [
-                (*cell, metric.key, metric.unit, metric.direction, *_value(value), loop) for metric, value in known
+                (*cell, metric.key, metric.unit, metric.direction, *_value(value), *setup) for metric, value in known
             ]
             if not known:
-                found.append((*cell, *_NO_VALUE, loop))
+                found.append((*cell, *_NO_VALUE, *setup))
     for searched in capacity_tables(runs):
         origin, scenario = _origin(searched), _scenario(searched)
         for row in searched.rows:
             cell = (*origin, *_who(row), *scenario, row.status)
-            found.append((*cell, "capacity", searched.unit, "higher", *_bracket(row), row.variant.loop))
+            found.append((*cell, "capacity", searched.unit, "higher", *_bracket(row), *_setup(searched, row)))
     return found
 
 
@@ -169,6 +168,10 @@ def _origin(table: Table | CapacityTable) -> _ExportedRow:
     document = table.run.document
     machine = document.machine
     return document.campaign, document.id, document.started, machine.cpu_model, machine.logical_cpus
+
+
+def _setup(table: Table | CapacityTable, row: Row | CapacityRow) -> _ExportedRow:
+    return row.variant.loop, table.run.machine_class.idle_cpus
 
 
 def _who(row: Row) -> _ExportedRow:

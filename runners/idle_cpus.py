@@ -48,6 +48,11 @@ def kept_awake() -> Iterator[None]:
         os.close(request)
 
 
+def is_refused() -> bool:
+    """Whether the system takes such requests, but not from this process."""
+    return REQUESTS.exists() and not os.access(REQUESTS, os.W_OK)
+
+
 def state() -> IdleCpus | None:
     """Whether idle CPUs are awake now because of this process; ``None``: no Linux."""
     if sys.platform != "linux":

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from generator.cli.adviser import ComparingAdviser
-from runners import ci
+from runners import ci, idle_cpus
 from runners.application import run_control
 from runners.application.run_control import LoadFrom
 from runners.campaign import planning
@@ -151,6 +151,8 @@ def run_command(
         run_control.check_budget(plan)
         for one in plan.not_measured:
             say(f"Not measured: {one}.")
+        if idle_cpus.is_refused():
+            say("Idle CPUs sleep, so latencies at light load are longer; `rtsite doctor` says how to keep them awake.")
         with RunDisplay(repeated) as display:
             summary = run_control.start_run(
                 plan, results, campaign_id, display, adviser=ComparingAdviser(), load_from=load_from

@@ -184,7 +184,7 @@ def test_the_feed_is_atom_with_an_entry_per_campaign(offered: dict[str, str]) ->
     assert len({entry.findtext(f"{ATOM}id") for entry in entries}) == 2
 
 
-def test_each_row_ends_with_the_loop_of_its_variant(dataset: Dataset) -> None:
+def test_each_row_ends_with_the_loop_of_its_variant_and_what_idle_cpus_did(dataset: Dataset) -> None:
     def on_uvloop(item: FrameworkResult) -> FrameworkResult:
         document = item.document
         variants = [one.model_copy(update={"loop": "uvloop"}) for one in document.variants]
@@ -201,7 +201,8 @@ def test_each_row_ends_with_the_loop_of_its_variant(dataset: Dataset) -> None:
     )
     text = exports.files(replace(dataset, runs=runs), "https://example.org", HEADLINES)["data/latest.csv"]
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert list(rows[0])[-1] == "loop"
+    assert list(rows[0])[-2:] == ["loop", "idle_cpus"]
+    assert {row["idle_cpus"] for row in rows} == {"asleep"}
     assert {row["loop"] for row in rows if row["framework"] == "fastapi"} == {"uvloop"}
     assert {row["loop"] for row in rows if row["framework"] != "fastapi"} == {""}
     assert any(row["metric"] == "capacity" for row in rows if row["loop"])

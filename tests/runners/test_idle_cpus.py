@@ -60,6 +60,14 @@ def test_a_request_that_is_not_allowed_is_left_out(system: Path) -> None:
         assert idle_cpus.state() == "asleep"
 
 
+def test_what_root_alone_may_request_is_refused(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not idle_cpus.is_refused()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may do everything
+    assert idle_cpus.is_refused()
+    (system / "requests").unlink()
+    assert not idle_cpus.is_refused()
+
+
 @pytest.mark.skipif(not os.access(idle_cpus.REQUESTS, os.R_OK | os.W_OK), reason="requests are not allowed here")
 def test_a_request_ends_with_its_session() -> None:
     with idle_cpus.kept_awake():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,9 +111,9 @@ def test_few_open_files_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "is_there", "finding"),
+    ("state", "is_refused", "finding"),
     [
-        ("awake", True, MachineFinding("ok", "idle CPUs", "kept awake while measuring; they react in 4 µs")),
+        ("awake", False, MachineFinding("ok", "idle CPUs", "kept awake while measuring; they react in 4 µs")),
         (
             "asleep",
             True,
@@ -122,7 +121,7 @@ def test_few_open_files_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
                 "note",
                 "idle CPUs",
                 "asleep while measuring; they wake up in 4 µs, so latencies are longer; to keep them awake: `sudo chmod"
-                " o+rw {}`",
+                " o+rw /dev/cpu_dma_latency`",
             ),
         ),
         (
@@ -138,15 +137,12 @@ def test_few_open_files_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["awake", "not allowed", "not possible"],
 )
 def test_what_idle_cpus_do_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, is_there: bool, finding: MachineFinding
+    monkeypatch: pytest.MonkeyPatch, state: str, is_refused: bool, finding: MachineFinding
 ) -> None:
-    requests = tmp_path / "requests"
-    if is_there:
-        requests.touch()
-    monkeypatch.setattr(idle_cpus, "REQUESTS", requests)
+    monkeypatch.setattr(idle_cpus, "is_refused", lambda: is_refused)
     monkeypatch.setattr(idle_cpus, "state", lambda: state)
     monkeypatch.setattr(idle_cpus, "wake_up_us", lambda: 4.2)
-    assert found("idle CPUs") == replace(finding, detail=finding.detail.format(requests))
+    assert found("idle CPUs") == finding
 
 
 def test_a_virtual_machine_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
