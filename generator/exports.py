@@ -171,7 +171,7 @@ def _origin(table: Table | CapacityTable) -> _ExportedRow:
 
 
 def _setup(table: Table | CapacityTable, row: Row | CapacityRow) -> _ExportedRow:
-    return row.variant.loop, table.run.machine_class.idle_cpus
+    return row.variant.loop, table.run.machine_class.hardware.idle_cpus
 
 
 def _who(row: Row) -> _ExportedRow:

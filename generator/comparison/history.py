@@ -290,8 +290,7 @@ def updates(before: Point, after: Point) -> tuple[tuple[str, str | None, str | N
     old, new = normalised(before.versions), normalised(after.versions)
     kernels = ("kernel", before.run.document.machine.kernel, after.run.document.machine.kernel)
     pythons = ("Python", before.row.variant.python, after.row.variant.python)
-    idle = ("idle CPUs", before.run.machine_class.idle_cpus, after.run.machine_class.idle_cpus)
-    pairs = [kernels, idle, pythons, *((name, old.get(name), new.get(name)) for name in sorted(old | new))]
+    pairs = [kernels, pythons, *((name, old.get(name), new.get(name)) for name in sorted(old | new))]
     return tuple((name, earlier, later) for name, earlier, later in pairs if earlier != later)
 
 

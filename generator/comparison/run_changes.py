@@ -60,7 +60,7 @@ def incomparable_reasons(base: Run, head: Run) -> list[str]:
         first, second = (getattr(run.document.machine, name) for run in (base, head))
         if first and second and first != second:  # older results have no cpu_id
             reasons.append(f"machine.{name} differs: {first} and {second}")
-    idle = [run.machine_class.idle_cpus for run in (base, head)]
+    idle = [run.machine_class.hardware.idle_cpus for run in (base, head)]
     if idle[0] != idle[1]:
         reasons.append(f"idle CPUs were {idle[0]} and {idle[1]}")
     pythons = [run.usual.machine_class.python for run in (base, head)]

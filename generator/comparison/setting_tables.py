@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from generator.comparison.capacities import CapacityTable, capacity_tables
 from generator.comparison.tables import Table, compare_runs
 from generator.dataset import MachineClass, Run
-from runners.record import USUAL_TOPOLOGY
 
 _Any = TypeVar("_Any", Table, CapacityTable)
 Setting = tuple[str, str]
@@ -42,7 +40,8 @@ class SettingTables:
         found: dict[Setting, _Any] = {}
         for number, runs in enumerate(self._published):
             machine = runs[0].machine_class
-            if _machine(machine) != _machine(shown) or _setting(machine) == _setting(shown):
+            is_same = (machine.hardware, machine.kernel) == (shown.hardware, shown.kernel)
+            if not is_same or _setting(machine) == _setting(shown):
                 continue
             if number not in known:
                 known[number] = make(runs)
@@ -50,10 +49,6 @@ class SettingTables:
             if (one := next(alike, None)) is not None:
                 found[_setting(machine)] = one
         return tuple(found[setting] for setting in sorted(found))
-
-
-def _machine(machine: MachineClass) -> MachineClass:
-    return replace(machine, python="", topology=USUAL_TOPOLOGY)
 
 
 def _setting(machine: MachineClass) -> Setting:

@@ -272,9 +272,10 @@ class Dataset:
         measurement. Those of the leading machine class are first, then the others, newest first.
 
         The class that measured most cells of the newest campaign leads. A scenario is shown from the leading class, or
-        where that has too little, from the newest campaign on another one. Enough are half as many variants as any
-        campaign measured. So neither a campaign of a few variants nor one on another machine empties
-        the site. An interrupted run counts only if no run is finished.
+        where that has too little, from the newest campaign on another one. Enough are half as many frameworks as any
+        campaign measured, and half as many variants as any by the same definition of the workload. So neither a
+        campaign of a few variants nor one on another machine empties the site, and one of all headline variants
+        replaces what an older definition measured. An interrupted run counts only if no run is finished.
         """
         taking_part = _taking_part(_usual_topology(self.parts))
         leading = _leading_class(taking_part)
@@ -342,10 +343,10 @@ def python_order(python: str) -> tuple[int, ...]:
 
 def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
     """The published parts of runs. ``runs``: the preferred ones first."""
-    measured: dict[str, list[tuple[_Origin, int]]] = {}
+    measured: dict[str, list[_Coverage]] = {}
     for run in runs:
-        for scenario, variants in run.scenarios.items():
-            measured.setdefault(scenario, []).append((_origin(run), variants))
+        for scenario, found in _coverage(run).items():
+            measured.setdefault(scenario, []).append(found)
     answering = {scenario: _answering(found) for scenario, found in measured.items()}
     answers = ((run, {one for one in run.scenarios if answering[one] == _origin(run)}) for run in runs)
     return tuple(run.only(scenarios) for run, scenarios in answers if scenarios)
@@ -359,10 +360,34 @@ def _origin(run: Run) -> _Origin:
     return run.machine_class, run.document.campaign
 
 
-def _answering(measured: Sequence[tuple[_Origin, int]]) -> _Origin:
-    """Where a scenario is shown from. ``measured``: origin and number of variants, the preferred ones first."""
-    most = max(variants for _, variants in measured)
-    return next(origin for origin, variants in measured if 2 * variants >= most)
+class _Coverage(NamedTuple):
+    """What a run measured of a scenario: how many variants of how many frameworks, by which definition."""
+
+    origin: _Origin
+    version: str
+    variants: int
+    frameworks: int
+
+
+def _coverage(run: Run) -> dict[str, _Coverage]:
+    versions = {workload.slug: workload.version for workload in run.document.workloads}
+    frameworks: dict[str, set[str]] = {}
+    for key in run.document.cells:
+        frameworks.setdefault(scenario_of(key), set()).add(key.split("/", 1)[0])
+    return {
+        scenario: _Coverage(_origin(run), versions[scenario.split(" ", 1)[0]], variants, len(frameworks[scenario]))
+        for scenario, variants in run.scenarios.items()
+    }
+
+
+def _answering(measured: Sequence[_Coverage]) -> _Origin:
+    """Where a scenario is shown from. ``measured``: the preferred ones first."""
+    frameworks = max(one.frameworks for one in measured)
+    variants: dict[str, int] = {}
+    for one in measured:
+        variants[one.version] = max(one.variants, variants.get(one.version, 0))
+    enough = (one for one in measured if 2 * one.frameworks >= frameworks and 2 * one.variants >= variants[one.version])
+    return next(enough, max(measured, key=lambda one: one.variants)).origin
 
 
 def maker_name(make: Callable[[Run], object]) -> str:

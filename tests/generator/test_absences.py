@@ -86,3 +86,36 @@ def test_a_failure_on_another_machine_is_one() -> None:
 def test_the_class_that_answers_most_leads(runs: list[Run], leads: str) -> None:
     shown = Dataset(tuple(reversed(runs))).headline
     assert {one.document.machine.cpu_model for one in shown} == {leads}
+
+
+def _planned(day: int, version: str, *variants: str) -> Run:
+    """A run of one scenario, by this definition of its workload."""
+    own = run_document()
+    (workload, *_) = own.workloads
+    start = f"2026-11-{day:02d}T00:00:00Z"
+    more = {
+        "campaign": f"c{day}", "id": f"c{day}", "started": start, "finished": start,
+        "cells": [f"{variant} {workload.slug} mode=open" for variant in variants],
+        "workloads": [workload.model_copy(update={"version": version})],
+    }  # fmt: skip
+    return Run(Path("run.yml"), own.model_copy(update=more), ())
+
+
+SETUPS = ("alpha/a", "alpha/b", "alpha/c", "beta/a", "beta/b", "gamma/a", "delta/a")
+HEADLINES = ("alpha/a", "beta/a", "gamma/a", "delta/a")
+
+
+@pytest.mark.parametrize(
+    ("runs", "shown"),
+    [
+        ([_planned(1, "old", *SETUPS), _planned(2, "new", *HEADLINES)], "c2"),
+        ([_planned(1, "old", *SETUPS), _planned(2, "new", *HEADLINES[:2])], "c2"),
+        ([_planned(1, "old", *SETUPS), _planned(2, "new", HEADLINES[0])], "c1"),
+        ([_planned(1, "new", *SETUPS), _planned(2, "new", *HEADLINES[:3])], "c1"),
+        ([_planned(1, "new", *SETUPS), _planned(2, "new", *HEADLINES)], "c2"),
+        ([_planned(1, "new", "beta/a", *(f"alpha/{n}" for n in range(9))), _planned(2, "new", *HEADLINES)], "c1"),
+    ],
+    ids=["all headlines", "half of them", "too few", "too few variants", "half of the variants", "neither has both"],
+)
+def test_the_newest_definition_is_shown_once_it_covers_half_of_the_frameworks(runs: list[Run], shown: str) -> None:
+    assert [one.document.id for one in Dataset(tuple(reversed(runs))).headline] == [shown]
