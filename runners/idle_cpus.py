@@ -48,7 +48,7 @@ def kept_awake() -> Iterator[None]:
         os.close(request)
 
 
-def is_refused() -> bool:
+def must_be_allowed() -> bool:
     """Whether the system takes such requests, but not from this process."""
     return REQUESTS.exists() and not os.access(REQUESTS, os.W_OK)
 

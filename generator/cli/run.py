@@ -151,7 +151,7 @@ def run_command(
         run_control.check_budget(plan)
         for one in plan.not_measured:
             say(f"Not measured: {one}.")
-        if idle_cpus.is_refused():
+        if idle_cpus.must_be_allowed():
             say("Idle CPUs sleep, so latencies at light load are longer; `rtsite doctor` says how to keep them awake.")
         with RunDisplay(repeated) as display:
             summary = run_control.start_run(

@@ -74,7 +74,7 @@ def _idle_cpus() -> Iterator[MachineFinding]:
         yield MachineFinding("ok", "idle CPUs", f"kept awake while measuring; they react in {late_us:.0f} µs")
         return
     mend = f", so latencies are longer; to keep them awake: `sudo chmod o+rw {idle_cpus.REQUESTS}`"
-    mend = mend if idle_cpus.is_refused() else "; this system cannot keep them awake"
+    mend = mend if idle_cpus.must_be_allowed() else "; this system cannot keep them awake"
     yield MachineFinding("note", "idle CPUs", f"asleep while measuring; they wake up in {late_us:.0f} µs{mend}")
 
 

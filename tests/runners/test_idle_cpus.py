@@ -61,11 +61,11 @@ def test_a_request_that_is_not_allowed_is_left_out(system: Path) -> None:
 
 
 def test_what_root_alone_may_request_is_refused(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not idle_cpus.is_refused()
+    assert not idle_cpus.must_be_allowed()
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may do everything
-    assert idle_cpus.is_refused()
+    assert idle_cpus.must_be_allowed()
     (system / "requests").unlink()
-    assert not idle_cpus.is_refused()
+    assert not idle_cpus.must_be_allowed()
 
 
 @pytest.mark.skipif(not os.access(idle_cpus.REQUESTS, os.R_OK | os.W_OK), reason="requests are not allowed here")

@@ -111,7 +111,7 @@ def test_few_open_files_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "is_refused", "finding"),
+    ("state", "must_be_allowed", "finding"),
     [
         ("awake", False, MachineFinding("ok", "idle CPUs", "kept awake while measuring; they react in 4 µs")),
         (
@@ -137,9 +137,9 @@ def test_few_open_files_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["awake", "not allowed", "not possible"],
 )
 def test_what_idle_cpus_do_is_said(
-    monkeypatch: pytest.MonkeyPatch, state: str, is_refused: bool, finding: MachineFinding
+    monkeypatch: pytest.MonkeyPatch, state: str, must_be_allowed: bool, finding: MachineFinding
 ) -> None:
-    monkeypatch.setattr(idle_cpus, "is_refused", lambda: is_refused)
+    monkeypatch.setattr(idle_cpus, "must_be_allowed", lambda: must_be_allowed)
     monkeypatch.setattr(idle_cpus, "state", lambda: state)
     monkeypatch.setattr(idle_cpus, "wake_up_us", lambda: 4.2)
     assert found("idle CPUs") == finding
