@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Literal
+
+from runners.record import IdleCpus
 
 REQUESTS = Path("/dev/cpu_dma_latency")
 """Where a process requests a maximum latency, in microseconds as an integer of four bytes, for as long as it has the
@@ -27,8 +28,6 @@ _requests: list[int] = []
 _PR_SET_TIMERSLACK = 29
 _NAPS = 100
 _NAP_NS = 1_000_000
-
-IdleCpus = Literal["awake", "asleep"]
 
 
 @contextmanager

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from runners.record import USUAL_TOPOLOGY, LoadHost, Machine, Topology, parameter_in_words
+from runners.record import USUAL_TOPOLOGY, IdleCpus, LoadHost, Machine, Topology, parameter_in_words
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Hardware:
     logical_cpus: int
     load_from: tuple[str, ...] = ()
     """The hosts that applied the load: CPU model and number of processes of each. None if it was this machine."""
-    idle_cpus: Literal["awake", "asleep"] = "asleep"
+    idle_cpus: IdleCpus = "asleep"
     """What its CPUs do when they have nothing to do. They slept in older results."""
 
     @classmethod

@@ -186,11 +186,7 @@ def _foreign_process(measurement: Measurement) -> str | None:
 def _trend_size(measurement: Measurement) -> float | None:
     if measurement.trend_percent is None or measurement.slow_consumer is not None:
         return None
-    size, median_ms = abs(measurement.trend_percent), measurement.latency_ms.p50 if measurement.latency_ms else None
-    is_alone = (measurement.slices or 1) == 1
-    if is_alone and median_ms is not None and size / 100 * median_ms < SMALL_TREND_MS:
-        return 0.0
-    return size
+    return abs(measurement.trend_percent)
 
 
 def _pushes_missed(measurement: Measurement) -> float | None:
@@ -681,15 +677,13 @@ UNSETTLED = Threshold(
     cause="server",
     value_of=lambda measurement: None if measurement.warmup_settled is None else float(not measurement.warmup_settled),
 )
-SMALL_TREND_MS = 0.5
 TREND = Threshold(
     "trend of the median latency over the window",
     25.0,
     "%",
     "A server that becomes slower or faster during the measurement has no single result. A tenth is common on a shared"
-    " machine. A trend that chance explains (above 1 %) counts as none. So does one below"
-    f" {SMALL_TREND_MS:g} ms where nothing else was measured in the same seconds. There, the machine moves the median"
-    " of the reference as much. Slow consumers are exempt: what becomes of the others over time is the result.",
+    " machine. A trend that chance explains (above 1 %) counts as none. Slow consumers are exempt: what becomes of the"
+    " others over time is the result.",
     cause="server",
     value_of=_trend_size,
 )

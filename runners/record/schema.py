@@ -133,6 +133,10 @@ class Document(BaseModel):
     )
 
 
+IdleCpus = Literal["awake", "asleep"]
+"""What CPUs do that have nothing to do."""
+
+
 class Machine(Document):
     """The facts of the machine a run was measured on; no host name, no path."""
 
@@ -167,7 +171,7 @@ class Machine(Document):
     """The kernel's limit for connections that wait to be accepted."""
     cpu_quota_cores: Amount | None = None
     """CPU cores that a control group allows, for example that of a container; absent without a quota."""
-    idle_cpus: Literal["awake", "asleep"] | None = None
+    idle_cpus: IdleCpus | None = None
     """What CPUs with nothing to do did while rtsite measured. ``awake``: they waited in a loop, as rtsite requested.
     ``asleep``: they slept as the system has it, and the time to wake them is part of latencies. Absent in older
     results: they slept."""
