@@ -33,6 +33,8 @@ from runners.subjects.catalog import Framework, Variant
 from runners.subjects.scenarios import CLOSED_LOOP_TOGETHER, Scenario
 from runners.subjects.topologies import TOPOLOGIES
 
+SETTLING_S = 30.0
+"""Seconds until a server has to answer again after a load. Ten thousand clients that leave at once keep some busy."""
 _ENDING_S = 1.0
 """Seconds until the end of a process is known at the latest."""
 MOST_UP = CLOSED_LOOP_TOGETHER
@@ -225,9 +227,13 @@ class Deployment:
         self._start_server(ports)
 
     def recheck(self, checks: Collection[str]) -> None:
-        """Repeat these contract checks after a load. If they fail because the server has ended, the error says that."""
+        """Repeat these contract checks after a load, once the server answers again, for which it has `SETTLING_S`.
+
+        If they fail because the server has ended, the error says that.
+        """
         with self.stage("recheck"):
             try:
+                self.server.wait_until_listening(SETTLING_S)
                 self.server.verify(checks)
             except NotReadyError:
                 if self.server.child.wait(_ENDING_S):

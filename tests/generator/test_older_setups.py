@@ -80,6 +80,7 @@ def test_nothing_is_older_where_the_folder_is_not_known(dataset: Dataset) -> Non
         ("gunicorn app:app --workers={workers}", "gunicorn app:app", True),
         ("uvicorn app:app", "uvicorn app:app --timeout-graceful-shutdown 1", True),
         ("hypercorn app:app --graceful-timeout=1", "hypercorn app:app", True),
+        ("gunicorn app:app --worker-tmp-dir /dev/shm", "gunicorn app:app", True),
         ("hypercorn app:app --worker-class uvloop", "hypercorn app:app", False),
         ("gunicorn app:app --threads 100", "gunicorn app:app --threads 2000", False),
         ("python app.py", "python -m socketify app:run", False),

@@ -1,0 +1,42 @@
+"""How long a machine halted this process, so that nobody else is blamed for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_STEP_S = 0.05
+
+
+class HaltWatch:
+    """The longest time in which this process was not run although it wanted to, in seconds."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Look until `end`."""
+        seen = time.monotonic()
+        while not self._ended.wait(_STEP_S):
+            now = time.monotonic()
+            self.longest_s = max(self.longest_s, now - seen - _STEP_S)
+            seen = now
+
+    def end(self) -> None:
+        self._ended.set()
+
+
+@contextmanager
+def watched() -> Iterator[HaltWatch]:
+    """Watches for halts while the block runs."""
+    watch = HaltWatch()
+    thread = threading.Thread(target=watch.run)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        watch.end()
+        thread.join()
