@@ -30,7 +30,7 @@ from runners.record import (
     problems_in,
 )
 from runners.record.schema import BrokerName, Topology
-from runners.serving import broker, environment
+from runners.serving import broker, deployment, environment
 from runners.subjects import catalog, profiles, workloads
 from runners.subjects.scenarios import CLOSED_LOOP_TOGETHER, OPEN_LOOP_TOGETHER, Scenario
 from runners.subjects.workloads import DASHBOARD, ECHO
@@ -48,9 +48,10 @@ def marker() -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def short_idle() -> Iterator[None]:
-    """These tests do not read the CPU that servers use without load."""
+    """These tests do not read the CPU that servers use without load, and give them no time after it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(window, "IDLE_S", 0.1)
+        patch.setattr(deployment, "SETTLING_S", 0.0)
         yield
 
 

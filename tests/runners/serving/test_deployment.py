@@ -1,55 +1,55 @@
-"""What a deployment does while its server is busy."""
+"""What a deployment does after a load."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
-from runners import resources
 from runners.serving import deployment
 from runners.serving.deployment import StageError, serve_variant
-from runners.serving.server import Server
+from runners.serving.server import NotReadyError, Server
 from runners.subjects.catalog import Framework
 
 
-def test_a_server_is_checked_once_it_answers_after_a_load(
+class Busy:
+    """A server that fails this many checks before it passes."""
+
+    def __init__(self, failing: int) -> None:
+        self.left = failing
+
+    def verify(self, checks: Collection[str]) -> None:
+        if self.left:
+            self.left -= 1
+            raise NotReadyError(f"{', '.join(checks)}: got nothing")
+
+
+@pytest.mark.parametrize(("settling_s", "failing"), [(30.0, 2), (0.0, 0)])
+def test_a_server_that_is_busy_after_a_load_is_checked_again(
+    reference: Framework, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settling_s: float, failing: int
+) -> None:
+    monkeypatch.setattr(deployment, "SETTLING_S", settling_s)
+    busy = Busy(failing)
+    with serve_variant(reference, reference.variants[0], logs=tmp_path) as serving:
+        monkeypatch.setattr(Server, "verify", lambda _, checks: busy.verify(checks))
+        serving.recheck({"health"})
+    assert busy.left == 0
+
+
+def test_a_server_that_stays_busy_after_a_load_has_failed(
     reference: Framework, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    goes_on = threading.Event()
-    checked: list[bool] = []
-
-    def verify(_: Server, __: Collection[str]) -> None:
-        checked.append(goes_on.is_set())
-
+    monkeypatch.setattr(deployment, "SETTLING_S", 0.0)
+    busy = Busy(1)
     with serve_variant(reference, reference.variants[0], logs=tmp_path) as serving:
-        monkeypatch.setattr(Server, "verify", verify)
-        pid = serving.server.child.pid
-        resources.pause_tree(pid)
-
-        def go_on() -> None:
-            goes_on.set()
-            resources.resume_tree(pid)
-
-        timer = threading.Timer(0.5, go_on)
-        timer.start()
-        try:
+        monkeypatch.setattr(Server, "verify", lambda _, checks: busy.verify(checks))
+        with pytest.raises(StageError, match="for 0 s after the load, health: got nothing"):
             serving.recheck({"health"})
-        finally:
-            timer.join()
-    assert checked == [True]
 
 
-def test_a_server_that_does_not_answer_after_a_load_has_failed(
-    reference: Framework, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(deployment, "SETTLING_S", 0.1)
+def test_a_server_that_ended_under_load_is_not_waited_for(reference: Framework, tmp_path: Path) -> None:
     with serve_variant(reference, reference.variants[0], logs=tmp_path) as serving:
-        resources.pause_tree(serving.server.child.pid)
-        try:
-            with pytest.raises(StageError, match=r"nothing answered on http://127\.0\.0\.1:\d+ within 0\.1 s$"):
-                serving.recheck({"health"})
-        finally:
-            resources.resume_tree(serving.server.child.pid)
+        serving.kill()
+        with pytest.raises(StageError, match="the server ended under load, with status -9"):
+            serving.recheck({"health"})
