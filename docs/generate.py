@@ -38,6 +38,7 @@ from generator.comparison import METRICS
 from runners.judging.thresholds import THRESHOLDS, Threshold, thresholds_of
 from runners.record import EvidenceDocument, FlameDocument, FrameworkDocument, RunDocument
 from runners.record.docstrings import docstrings_of, models_below, models_in
+from runners.record.schema import cell_key, scenario_of
 from runners.subjects.workloads import WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +46,7 @@ DECISIONS = ROOT / "docs" / "decisions"
 PAGES = ("site/data.md", "site/methodology.md", "site/cli.md", "site/load.md", "docs/decisions/README.md")
 """Every file with generated parts."""
 
-WHOLE: Mapping[str, Callable[[], str]] = {"site/workloads.json": lambda: workload_versions()}
+WHOLE: Mapping[str, Callable[[], str]] = {"site/workloads.json": lambda: todays_workloads()}
 """Generated files by path, each with the function that makes its text."""
 
 DOCUMENTS: Mapping[str, type[BaseModel]] = {
@@ -78,9 +79,16 @@ def main(arguments: list[str]) -> int:
     return int(checks_only and bool(stale))
 
 
-def workload_versions() -> str:
-    """The version of each workload as it is defined today, so that pages can name results of older definitions."""
-    return json.dumps({slug: workload.version for slug, workload in WORKLOADS.items()}, indent=2) + "\n"
+def todays_workloads() -> str:
+    """Each workload as it is defined today, so that pages can name results of older definitions."""
+    definitions = {
+        slug: {
+            "version": workload.version,
+            "scenarios": [scenario_of(cell_key("", "", slug, one.parameters)) for one in workload.scenarios],
+        }
+        for slug, workload in WORKLOADS.items()
+    }
+    return json.dumps(definitions, indent=2) + "\n"
 
 
 def find_stale() -> Iterator[tuple[str, str]]:

@@ -27,7 +27,7 @@ from generator.dataset import (
     load_rates,
     load_results,
     load_sources,
-    load_workload_versions,
+    load_workloads,
 )
 from generator.pages import (
     PROOF_MARKER,
@@ -252,13 +252,14 @@ def stage_site(paths: Paths, say: Say, digests: Mapping[Path, str] = MappingProx
     keep_compiled_templates(paths.compiled)
     sources = load_sources(paths.frameworks)
     abilities = {slug: source.cannot for slug, source in sources.items() if source.cannot is not None}
+    definitions = load_workloads(paths.written / "workloads.json")
     dataset = load_results(paths.results, paths.cache, digests, _KEPT, _makers_program())
-    dataset = dataset.with_abilities(abilities)
+    dataset = replace(dataset.with_abilities(abilities), definitions=definitions)
     say(f"{len(dataset.runs)} run{'' if len(dataset.runs) == 1 else 's'}; making pages …")
     history = History(dataset.runs)
     claims = load_claims(paths.written / "claims.yml")
     asked = load_questions(paths.written / "questions.yml")
-    versions = load_workload_versions(paths.written / "workloads.json")
+    versions = {slug: definition.version for slug, definition in definitions.items()}
     site = make_site(dataset, sources, claims, history, versions, asked, repository_address())
     files = staging.Files()
     measured = _when_and_where(dataset)

@@ -52,4 +52,4 @@ from generator.dataset.results import (
 )
 from generator.dataset.sources import Module, Source, load_sources
 from generator.dataset.studying import load_beside, load_collection, load_results, load_single
-from generator.dataset.workload_versions import load_workload_versions
+from generator.dataset.todays_workloads import Definition, load_workloads

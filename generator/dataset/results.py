@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from generator.dataset.collected_evidence import Evidence
 from generator.dataset.machine_class import MachineClass
+from generator.dataset.todays_workloads import Definition
 from runners.record import (
     FLAME_SUFFIX,
     SETTING_PARAMETERS,
@@ -238,6 +239,8 @@ class Dataset:
 
     runs: tuple[Run, ...]
     evidence: tuple[Evidence, ...] = ()
+    definitions: Mapping[str, Definition] = field(default_factory=dict)
+    """Workloads as they are defined today, by slug."""
 
     def with_abilities(self, cannot: Mapping[str, Mapping[str, str]]) -> Dataset:
         """The same results, of frameworks that do not support these workloads: by slug, the reasons by workload.
@@ -275,17 +278,18 @@ class Dataset:
         where that has too little, from the newest campaign on another one. Enough are half as many frameworks as any
         campaign measured, and half as many variants as any by the same definition of the workload. So neither a
         campaign of a few variants nor one on another machine empties the site, and one of all headline variants
-        replaces what an older definition measured. An interrupted run counts only if no run is finished.
+        replaces what an older definition measured. A scenario that its workload does not have any more is shown until
+        one that it has today is. An interrupted run counts only if no run is finished.
         """
         taking_part = _taking_part(_usual_topology(self.parts))
         leading = _leading_class(taking_part)
-        return _answers(sorted(taking_part, key=lambda run: run.machine_class != leading))
+        return self._answers(sorted(taking_part, key=lambda run: run.machine_class != leading))
 
     @cached_property
     def published(self) -> tuple[tuple[Run, ...], ...]:
         """Per machine class the runs that pages of that class alone would show, the leading class first."""
         leading = _leading_class(_taking_part(_usual_topology(self.parts)))
-        answers = [_answers(_taking_part(runs)) for runs in self._classes.values()]
+        answers = [self._answers(_taking_part(runs)) for runs in self._classes.values()]
         return tuple(sorted(filter(None, answers), key=lambda runs: (runs[0].machine_class != leading, runs[0].age)))
 
     @cached_property
@@ -302,6 +306,31 @@ class Dataset:
                 and any((part.machine_class, part.document.campaign) in newest for part in run.by_setting)
             )
         )
+
+    def _answers(self, runs: Sequence[Run]) -> tuple[Run, ...]:
+        """The published parts of runs. ``runs``: the preferred ones first."""
+        measured: dict[str, list[_Coverage]] = {}
+        for run in runs:
+            for scenario, found in _coverage(run).items():
+                measured.setdefault(scenario, []).append(found)
+        answering = {scenario: _answering(found) for scenario, found in measured.items()}
+        given_up = self._given_up(answering)
+        answers = (
+            (run, {one for one in run.scenarios if one not in given_up and answering[one].origin == _origin(run)})
+            for run in runs
+        )
+        return tuple(run.only(scenarios) for run, scenarios in answers if scenarios)
+
+    def _given_up(self, answering: Mapping[str, _Coverage]) -> set[str]:
+        """The scenarios that their workload does not have any more, where it is measured as it is defined today."""
+        slugs = {scenario: scenario.split(" ", 1)[0] for scenario in answering}
+        todays = {one for definition in self.definitions.values() for one in definition.scenarios}
+        replaced = {
+            slugs[scenario]
+            for scenario in todays & answering.keys()
+            if answering[scenario].version == self.definitions[slugs[scenario]].version
+        }
+        return {scenario for scenario, slug in slugs.items() if slug in replaced and scenario not in todays}
 
     @property
     def _classes(self) -> dict[MachineClass, list[Run]]:
@@ -341,17 +370,6 @@ def python_order(python: str) -> tuple[int, ...]:
     return (0 if python.endswith("t") else 1, *map(int, python.rstrip("t").split(".")))
 
 
-def _answers(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The published parts of runs. ``runs``: the preferred ones first."""
-    measured: dict[str, list[_Coverage]] = {}
-    for run in runs:
-        for scenario, found in _coverage(run).items():
-            measured.setdefault(scenario, []).append(found)
-    answering = {scenario: _answering(found) for scenario, found in measured.items()}
-    answers = ((run, {one for one in run.scenarios if answering[one] == _origin(run)}) for run in runs)
-    return tuple(run.only(scenarios) for run, scenarios in answers if scenarios)
-
-
 _Origin = tuple[MachineClass, str]
 """A machine class, and a campaign on it."""
 
@@ -380,14 +398,14 @@ def _coverage(run: Run) -> dict[str, _Coverage]:
     }
 
 
-def _answering(measured: Sequence[_Coverage]) -> _Origin:
+def _answering(measured: Sequence[_Coverage]) -> _Coverage:
     """Where a scenario is shown from. ``measured``: the preferred ones first."""
     frameworks = max(one.frameworks for one in measured)
     variants: dict[str, int] = {}
     for one in measured:
         variants[one.version] = max(one.variants, variants.get(one.version, 0))
     enough = (one for one in measured if 2 * one.frameworks >= frameworks and 2 * one.variants >= variants[one.version])
-    return next(enough, max(measured, key=lambda one: one.variants)).origin
+    return next(enough, max(measured, key=lambda one: one.variants))
 
 
 def maker_name(make: Callable[[Run], object]) -> str:

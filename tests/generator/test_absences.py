@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from generator.comparison.absences import Absence, find_absences, follow_absences
-from generator.dataset import FrameworkResult, Run
+from generator.dataset import Definition, FrameworkResult, Run
 from generator.dataset.results import Dataset
 from runners.record import CellRecord, Failure, cell_key
 from tests.support.documents import framework_document, run_document
@@ -88,14 +88,14 @@ def test_the_class_that_answers_most_leads(runs: list[Run], leads: str) -> None:
     assert {one.document.machine.cpu_model for one in shown} == {leads}
 
 
-def _planned(day: int, version: str, *variants: str) -> Run:
-    """A run of one scenario, by this definition of its workload."""
+def _planned(day: int, version: str, *variants: str, modes: tuple[str, ...] = ("open",)) -> Run:
+    """A run of a scenario per mode, by this definition of their workload."""
     own = run_document()
     (workload, *_) = own.workloads
     start = f"2026-11-{day:02d}T00:00:00Z"
     more = {
         "campaign": f"c{day}", "id": f"c{day}", "started": start, "finished": start,
-        "cells": [f"{variant} {workload.slug} mode=open" for variant in variants],
+        "cells": [f"{variant} {workload.slug} mode={mode}" for variant in variants for mode in modes],
         "workloads": [workload.model_copy(update={"version": version})],
     }  # fmt: skip
     return Run(Path("run.yml"), own.model_copy(update=more), ())
@@ -119,3 +119,26 @@ HEADLINES = ("alpha/a", "beta/a", "gamma/a", "delta/a")
 )
 def test_the_newest_definition_is_shown_once_it_covers_half_of_the_frameworks(runs: list[Run], shown: str) -> None:
     assert [one.document.id for one in Dataset(tuple(reversed(runs))).headline] == [shown]
+
+
+OLD = _planned(1, "old", *SETUPS, modes=("open", "closed"))
+
+
+@pytest.mark.parametrize(
+    ("runs", "todays", "shown"),
+    [
+        ([OLD, _planned(2, "new", *HEADLINES)], ("open",), {"c2": {"open"}}),
+        ([OLD, _planned(2, "new", *HEADLINES)], ("open", "closed"), {"c2": {"open"}, "c1": {"closed"}}),
+        ([OLD, _planned(2, "new", HEADLINES[0])], ("open",), {"c1": {"open", "closed"}}),
+        ([OLD], ("open",), {"c1": {"open", "closed"}}),
+        ([OLD, _planned(2, "new", *HEADLINES)], (), {"c2": {"open"}, "c1": {"closed"}}),
+    ],
+    ids=["given up", "not measured again", "too few", "nothing by today's definition", "no definition known"],
+)
+def test_a_scenario_that_was_given_up_is_shown_until_todays_are_measured(
+    runs: list[Run], todays: tuple[str, ...], shown: dict[str, set[str]]
+) -> None:
+    slug = OLD.document.workloads[0].slug
+    definitions = {slug: Definition("new", frozenset(f"{slug} mode={mode}" for mode in todays))}
+    found = Dataset(tuple(reversed(runs)), definitions=definitions).headline
+    assert {one.document.id: {name.rpartition("=")[2] for name in one.scenarios} for one in found} == shown
