@@ -23,8 +23,9 @@ from runners.loadgen.job import Brief, Exchange, Job
 from runners.loadgen.pace import Closed, Open
 from runners.loading import driver
 from runners.loading.load_report import build_report
-from runners.loading.load_result import WarmUp
+from runners.loading.load_result import LoadResult, WarmUp
 from runners.loading.shards import ForkServer, LoadError
+from tests.support import halts
 from tests.support.loading import CONNECTIONS, RATE_PER_S, Mode, connected, job, modes
 from tests.support.processes import gone, until
 from tests.support.servers import CERTIFICATE, EchoServer, Talk, serving, serving_securely
@@ -439,14 +440,18 @@ def thinking(talk: Talk, answer: bytes) -> None:
 def test_an_answer_has_arrived_however_late_it_is_read() -> None:
     """The load generator is stopped while answers to messages arrive that it has sent."""
     stopped_s = 10 * THINK_S
-    with serving(lie=thinking) as server, connected(job(server.url, "open", duration_s=1.0)) as (running, (pid,)):
-        running.begin_load(1.0)
-        until(lambda: server.received > 100, "the load has begun")
-        os.kill(pid, signal.SIGSTOP)
-        time.sleep(stopped_s)
-        os.kill(pid, signal.SIGCONT)
-        running.end_load()
-        result = running.finish()
+
+    def load() -> LoadResult:
+        with serving(lie=thinking) as server, connected(job(server.url, "open", duration_s=1.0)) as (running, (pid,)):
+            running.begin_load(1.0)
+            until(lambda: server.received > 100, "the load has begun")
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(stopped_s)
+            os.kill(pid, signal.SIGCONT)
+            running.end_load()
+            return running.finish()
+
+    result = halts.undisturbed(load, most_s=THINK_S)
     assert result.ledger.lost == 0
     from_send, from_due = (result.histograms[name].percentile_ms(1.0) for name in ("latency_from_send", "latency"))
     assert from_send is not None

@@ -12,6 +12,7 @@ from runners.loadgen.pace import Open
 from runners.loadgen.stream_clients import APART_NS, StreamClient, StreamClients
 from runners.loading import driver
 from runners.loading.load_result import StreamResult
+from tests.support import halts
 from tests.support.chunks import CLUMP, LATE_S, PING_EVERY_S, Habit, StreamServer, serving_streams
 from tests.support.loading import job
 from tests.support.marks import few_of
@@ -63,7 +64,7 @@ def test_every_stream_and_every_chunk_has_one_outcome(protocol: str, habit: Habi
 
 @protocols
 def test_an_honest_server_is_complete_and_hears_who_cancels(protocol: str) -> None:
-    result, server = asked_of("honest", protocol)
+    result, server = halts.undisturbed(lambda: asked_of("honest", protocol), most_s=0.05)
     # Five streams of each client begin in the second; of all of them every fourth is cancelled.
     assert total(result, "due") == total(result, "begun") == server.begun == 5 * CLIENTS
     assert total(result, "cancelled") == pytest.approx(5 * CLIENTS / 4, abs=1)
