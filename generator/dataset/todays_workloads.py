@@ -18,8 +18,6 @@ def load_workloads(path: Path) -> dict[str, Definition]:
     """Each workload by slug; empty if there is no such file, as outside a checkout."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return {slug: Definition(one["version"], frozenset(one["scenarios"])) for slug, one in found.items()}
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):  # a file of another version has another form
         return {}
-    if not isinstance(found, dict):
-        return {}
-    return {slug: Definition(one["version"], frozenset(one["scenarios"])) for slug, one in found.items()}

@@ -24,9 +24,11 @@ class HaltWatch:
     def run(self) -> None:
         """Look until `end`."""
         seen = time.monotonic()
-        while not self._ended.wait(_STEP_S):
+        is_over = False
+        while not is_over:
+            is_over = self._ended.wait(_STEP_S)
             now = time.monotonic()
-            self.longest_s = max(self.longest_s, now - seen - _STEP_S)
+            self.longest_s = max(self.longest_s, now - seen - _STEP_S)  # also of a halt in which the block ended
             seen = now
 
     def end(self) -> None:
