@@ -165,8 +165,10 @@ class ClientsResult(Generic[Seen]):
             "cpu_percent": self.cpu_percent,
             "working_percent": round(max(100 * one.working_ns / one.took_ns for one in self.shards), 2),
             "send_lag_p50_ms": send_lag.percentile_ms(0.5),
+            "send_lag_p90_ms": send_lag.percentile_ms(0.9),
             "send_lag_p99_ms": send_lag.percentile_ms(0.99),
             "send_lag_max_ms": send_lag.percentile_ms(1.0),
+            "read_lag_p90_ms": read_lag.percentile_ms(0.9),
             "read_lag_p99_ms": read_lag.percentile_ms(0.99),
         }
 
@@ -355,7 +357,9 @@ def loadgen_values(result: LoadResult) -> dict[str, Any]:
         # There is no minimum number of samples: a load generator that was stopped sends few messages, and must still
         # fail.
         "send_lag_p50_ms": send_lag.percentile_ms(0.5) if send_lag else None,
+        "send_lag_p90_ms": send_lag.percentile_ms(0.9) if send_lag else None,
         "send_lag_p99_ms": send_lag.percentile_ms(0.99) if send_lag else None,
         "send_lag_max_ms": send_lag.percentile_ms(1.0) if send_lag else None,
+        "read_lag_p90_ms": read_lag.percentile_ms(0.9) if read_lag else None,
         "read_lag_p99_ms": read_lag.percentile_ms(0.99) if read_lag else None,
     }

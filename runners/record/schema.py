@@ -494,10 +494,14 @@ class LoadHostHealth(Document):
     """As in `LoadgenHealth`."""
     working_percent: Amount | None = None
     """As in `LoadgenHealth`."""
+    send_lag_p90_ms: Amount | None = None
+    """How late messages were sent, 90th percentile; absent in older results."""
     send_lag_p99_ms: Amount | None = None
     """How late messages were sent, 99th percentile."""
     read_lag_p99_ms: Amount | None = None
     """How long an answer may have waited to be read, 99th percentile."""
+    read_lag_p90_ms: Amount | None = None
+    """The same, 90th percentile; absent in older results."""
     steal_percent: Amount | None = None
     """CPU steal: share of its CPU time that the hypervisor gave to others."""
     throttled_periods: Count | None = None
@@ -524,6 +528,8 @@ class LoadgenHealth(Document):
     """Share of the window that the load generator did not spend waiting."""
     send_lag_p50_ms: Amount | None = None
     """How late messages were sent, median."""
+    send_lag_p90_ms: Amount | None = None
+    """How late messages were sent, 90th percentile; absent in older results."""
     send_lag_p99_ms: Amount | None = None
     """How late messages were sent, 99th percentile."""
     send_lag_max_ms: Amount | None = None
@@ -531,6 +537,8 @@ class LoadgenHealth(Document):
     read_lag_p99_ms: Amount | None = None
     """How long an answer may have waited to be read without our knowledge, 99th percentile. 0 where the system says
     when it arrived; older results count the whole wait."""
+    read_lag_p90_ms: Amount | None = None
+    """The same, 90th percentile; absent in older results."""
     share_of_ceiling_percent: Amount | None = None
     """Closed loop: throughput in percent of the reference's in the same round."""
     steal_percent: Amount | None = None

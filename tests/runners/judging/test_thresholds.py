@@ -10,6 +10,10 @@ import pytest
 
 from runners.judging.capacity import judge_try
 from runners.judging.thresholds import (
+    READ_LAG,
+    READ_LAG_OF_FEW,
+    SEND_LAG,
+    SEND_LAG_OF_FEW,
     STEAL,
     THRESHOLDS,
     Threshold,
@@ -45,6 +49,11 @@ def usage(cpu_percent: float) -> Usage:
 def with_health(**changes: float | str) -> Measurement:
     health = LoadgenHealth(shards=1, cpu_percent=10.0, working_percent=10.0).model_copy(update=changes)
     return measurement().model_copy(update={"generator": health, "offered_per_s": None, "server": usage(100.0)})
+
+
+def of_few(**changes: float) -> Measurement:
+    """A measurement with too few messages for a p99."""
+    return with_health(**changes).model_copy(update={"latency_ms": Percentiles(count=60, p50=1.0)})
 
 
 def with_figures(**changes: Any) -> Measurement:
@@ -133,7 +142,9 @@ def at_a_rate(measurement: Measurement) -> Measurement:
 
 CASES = [
     ("send lag p99", with_health(send_lag_p99_ms=1.0), with_health(send_lag_p99_ms=1.01)),
+    ("send lag p90", of_few(send_lag_p90_ms=1.0), of_few(send_lag_p90_ms=1.01)),
     ("read lag p99", with_health(read_lag_p99_ms=1.0), with_health(read_lag_p99_ms=1.01)),
+    ("read lag p90", of_few(read_lag_p90_ms=1.0), of_few(read_lag_p90_ms=1.01)),
     ("send lag p99 of the second load", lagging(send_lag_p99_ms=2.0), lagging(send_lag_p99_ms=2.01)),
     ("read lag p99 of the second load", lagging(read_lag_p99_ms=2.0), lagging(read_lag_p99_ms=2.01)),
     (
@@ -375,6 +386,7 @@ def test_the_lag_of_the_load_generator_matters_where_latency_does() -> None:
 
 
 LAGS = ("send_lag_p99_ms", "read_lag_p99_ms")
+LAG_RULES = (SEND_LAG, SEND_LAG_OF_FEW, READ_LAG, READ_LAG_OF_FEW)
 
 
 @pytest.mark.parametrize("lag", LAGS)
@@ -393,6 +405,23 @@ def test_a_lag_that_is_a_small_part_of_what_is_measured_does_not_count(lag: str)
         )
         changes = {"streams": streams, "latency_ms": None}
         assert bool(reasons_against(with_health(**{lag: 5.0}).model_copy(update=changes))) is counts
+
+
+@pytest.mark.parametrize("lag", ["send", "read"])
+def test_a_tail_of_the_lag_counts_where_some_time_has_a_tail(lag: str) -> None:
+    """Of 60 messages the 99th percentile is the largest, so one moment would decide."""
+    late = {f"{lag}_lag_p90_ms": 0.1, f"{lag}_lag_p99_ms": 5.0}
+    few, many = (Percentiles(count=count, events=count, p50=1.0) for count in (1999, 2000))
+    copies = Percentiles(count=60_000, events=60, p50=1.0)
+    for times_of in ({"latency_ms": few}, {"latency_ms": copies}, {"latency_ms": few, "push_lateness_ms": copies}):
+        assert not reasons_against(with_health(**late).model_copy(update=times_of))
+        assert f"{lag} lag p90 2 ms" in reasons_against(
+            with_health(**{**late, f"{lag}_lag_p90_ms": 2.0}).model_copy(update=times_of)
+        )[0]
+    for times_of in ({"latency_ms": many}, {"latency_ms": few, "push_lateness_ms": many}, {"latency_ms": None}):
+        assert f"{lag} lag p99 5 ms" in reasons_against(with_health(**late).model_copy(update=times_of))[0]
+    older = with_health(**{f"{lag}_lag_p99_ms": 5.0}).model_copy(update={"latency_ms": few})
+    assert f"{lag} lag p99 5 ms" in reasons_against(older)[0], "its 90th percentile is not known"
 
 
 @pytest.mark.parametrize("lag", LAGS)
@@ -500,6 +529,7 @@ def test_rows_that_apply_to_a_measurement_or_a_try_read_a_value_and_no_others_do
         whole.model_copy(update={"slow_consumer": None}),
         closed,
         closed.model_copy(update={"last_delivery_ms": Percentiles(count=500)}),
+        of_few(send_lag_p90_ms=0.1, read_lag_p90_ms=0.1),
     ]
     for rule in THRESHOLDS:
         reads = any(rule.value_of(one) is not None for one in (whole, *others))
@@ -590,7 +620,7 @@ def test_what_the_server_did_is_no_disturbance() -> None:
     disturbing = {name for name, _, bad in CASES if disturbances(bad)}
     blaming = {rule.name for rule in thresholds_of("measurement") if rule.cause == "server"}
     assert blaming >= {"connections not established", "connections closed by the server"}
-    assert disturbing == {name for name, _, _ in CASES} - blaming - {"send lag p99", "read lag p99"}
+    assert disturbing == {name for name, _, _ in CASES} - blaming - {rule.name for rule in LAG_RULES}
     short = with_figures(offered_per_s=1000.0, duration_s=1.0, messages=messages(500, 500))
     assert disturbances(short)
     turned_away = Connections(planned=10, established=10, closed_early=1)

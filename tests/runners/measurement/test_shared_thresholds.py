@@ -62,8 +62,9 @@ def load(warm_up: WarmUp = SETTLED, **changes: object) -> LoadResult:
     return merge_samples([replace(SAMPLE, **changes)], warm_up)  # type: ignore[arg-type]
 
 
-def with_lag(name: str, milliseconds: float) -> LoadResult:
-    return load(histograms={**SAMPLE.histograms, name: counted([milliseconds] * 1000)})
+def with_lag(name: str, milliseconds: float, answers: int = 1000) -> LoadResult:
+    latency = counted([0.1] * answers)
+    return load(histograms={**SAMPLE.histograms, "latency": latency, name: counted([milliseconds] * 1000)})
 
 
 def with_ledger(**changes: int) -> LoadResult:
@@ -71,8 +72,10 @@ def with_ledger(**changes: int) -> LoadResult:
 
 
 CASES = [
-    ("send lag p99", with_lag("send_lag", 0.999), with_lag("send_lag", 1.01)),
-    ("read lag p99", with_lag("read_lag", 0.999), with_lag("read_lag", 1.01)),
+    ("send lag p99", with_lag("send_lag", 0.999, 2000), with_lag("send_lag", 1.01, 2000)),
+    ("read lag p99", with_lag("read_lag", 0.999, 2000), with_lag("read_lag", 1.01, 2000)),
+    ("send lag p90", with_lag("send_lag", 0.999), with_lag("send_lag", 1.01)),
+    ("read lag p90", with_lag("read_lag", 0.999), with_lag("read_lag", 1.01)),
     ("load generator working time", load(working_ns=850_000_000), load(working_ns=851_000_000)),
     (
         "messages not offered",
@@ -144,7 +147,8 @@ def test_load_and_run_agree_at_a_limit_and_beyond_it(name: str, good: LoadResult
 
 def test_load_judges_by_every_threshold_that_it_can_measure() -> None:
     rules = list(thresholds_of("measurement"))
-    known = {rule.name for rule in rules if rule.value_of(as_measurement(load(), Open(100.0))) is not None}
+    loads = [as_measurement(one, Open(100.0)) for one in (load(), with_lag("send_lag", 0.1, 2000))]
+    known = {rule.name for rule in rules if any(rule.value_of(one) is not None for one in loads)}
     assert known == {name for name, _, _ in CASES}
     assert {rule.name for rule in rules} - known == NOT_MEASURED_ALONE
 
