@@ -53,7 +53,15 @@ from generator.comparison.metrics import (
     percentile,
     tail_of,
 )
-from generator.comparison.pair_judging import ComparedValues, Judged, MetricComparison, Outcome, Reason, judge_all
+from generator.comparison.pair_judging import (
+    ComparedValues,
+    Judged,
+    MetricComparison,
+    Outcome,
+    Reason,
+    highest_end,
+    judge_all,
+)
 from generator.comparison.run_changes import (
     CapacityChange,
     Change,

@@ -16,13 +16,23 @@ from generator.sentences import MetricAnswer, answer_metric, answer_search
 def answers_of(view: View, table: Table | CapacityTable) -> dict[str, MetricAnswer]:
     """Who leads in each deciding metric of a table, by its key; of a search in its only one."""
     barred = view.conclusions.basis.barred
+    has_flagged = any(slug in view.conclusions.basis.flagged for slug in barred_in(view, table))
     if isinstance(table, CapacityTable):
-        return {"capacity": answer_search(table, view.headlines, [one for one in view.competing if one not in barred])}
-    has_flagged = any(
-        row.framework.slug in barred and view.headlines.get(row.framework.slug) == row.variant.slug
-        for row in table.valid_rows
-    )
+        able = [one for one in view.competing if one not in barred]
+        return {"capacity": answer_search(table, view.headlines, able, has_flagged=has_flagged)}
     return {one.metric.key: answer_metric(one, has_flagged=has_flagged) for one in view.leaders([table])}
+
+
+def barred_in(view: View, table: Table | CapacityTable) -> list[str]:
+    """Whose headline variant has a value in a table, but never leads: for a hard flag, or because it is a library."""
+    rows = table.rows if isinstance(table, CapacityTable) else table.valid_rows
+    return [
+        row.framework.slug
+        for row in rows
+        if row.framework.slug in view.conclusions.basis.barred
+        and not row.framework.is_reference
+        and view.headlines.get(row.framework.slug) == row.variant.slug
+    ]
 
 
 def with_range(chart: Chart, table: Table, metric: Metric) -> Chart:

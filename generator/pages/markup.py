@@ -279,11 +279,19 @@ def make_environment(
 
 
 def _contest(repository: str, subject: str) -> str:
-    """The address that opens a new issue on a subject; empty without a repository."""
+    """The address that opens a new issue on a subject; empty without a repository.
+
+    Servers of GitLab have an address and fields of their own; GitHub, Gitea and Forgejo share theirs.
+    """
     if not repository:
         return ""
     body = "What is shown:\n\nWhat you expected, and why (a link, a setting, a measurement of your own):\n"
-    return f"{repository}/issues/new?{urlencode({'title': f'Contest: {subject}', 'body': body}, quote_via=quote)}"
+    title, is_gitlab = f"Contest: {subject}", "gitlab" in (urlsplit(repository).hostname or "")
+    if is_gitlab:
+        path, fields = "-/issues/new", {"issue[title]": title, "issue[description]": body}
+    else:
+        path, fields = "issues/new", {"title": title, "body": body}
+    return f"{repository}/{path}?{urlencode(fields, quote_via=quote)}"
 
 
 def _host_and_number(address: str) -> str:

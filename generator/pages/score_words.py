@@ -10,6 +10,8 @@ from generator.pages.markup import listed
 from generator.statistics import MIN_ROUNDS
 from runners.record import BROKER_TITLES
 
+_MOST_OPEN = 2
+"""Undecided criteria that a sentence names."""
 _REASONS = {
     "failed": "failed",
     "undelivered": "messages did not arrive",
@@ -146,7 +148,8 @@ def standing_words(standing: PairStanding, dimension: str, first: str, second: s
     if standing.outcome == "mixed":
         return "", _why_mixed(standing, first, second)
     if standing.open_in:
-        return "", f"inconclusive: not decided in {listed(list(standing.open_in))}"
+        named, others = list(standing.open_in)[:_MOST_OPEN], len(standing.open_in) - _MOST_OPEN
+        return "", f"inconclusive: not decided in {listed([*named, *([f'{others} more'] if others > 0 else [])])}"
     lack = "valid rounds" if dimension == PERFORMANCE else "evidence"
     return "", f"inconclusive: not enough {lack} of both"
 

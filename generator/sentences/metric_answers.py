@@ -8,10 +8,11 @@ from itertools import combinations
 
 from generator.charts.chart import unit_of
 from generator.charts.wording import bracket, fit_title, significant
-from generator.comparison import CapacityRow, CapacityTable, Leader, Metric, Row, Table, is_published
+from generator.comparison import CapacityRow, CapacityTable, Leader, Metric, Row, Table, highest_end, is_published
 from generator.sentences.sureness import Sureness
 
 _MOST_NAMES = 3
+_EQUAL = "practically equal"
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,17 @@ def answer_metric(leader: Leader, *, has_flagged: bool) -> MetricAnswer:
     ``has_flagged``: whether the table has others, which a hard flag keeps from leading.
     """
     table, metric, rows = leader.table, leader.metric, leader.rows
-    are_equal = all(table.judged(metric, *pair).outcome == "same" for pair in combinations(rows, 2))
+    equally = _equally(table, metric, rows)
     value = f"{significant(rows[0].values[metric.key].estimate.mean)} {unit_of(metric)}" if rows else ""
     what = f"{_extreme(metric)} {_name_of(table, metric)}"
-    return _answer(what, rows, value, are_equal=are_equal, has_flagged=has_flagged)
+    return _answer(what, rows, value, equally, has_flagged=has_flagged)
 
 
-def answer_search(table: CapacityTable, headlines: Mapping[str, str], able: Collection[str]) -> MetricAnswer:
+def answer_search(
+    table: CapacityTable, headlines: Mapping[str, str], able: Collection[str], *, has_flagged: bool
+) -> MetricAnswer:
     """The same for capacities. ``headlines``: the headline variant by framework, ``able``: who can be called best."""
-    every = _headline_rows(table, headlines)
-    rows = [row for row in every if row.framework.slug in able]
+    rows = [row for row in _headline_rows(table, headlines) if row.framework.slug in able]
     found = {row.key: row.bracket for row in rows if row.bracket is not None and row.bracket.conclusive}
     known = [row for row in rows if row.key in found]
     leading: list[CapacityRow] = []
@@ -52,7 +54,8 @@ def answer_search(table: CapacityTable, headlines: Mapping[str, str], able: Coll
     if leading:
         best = found[leading[0].key]
         value = f"{bracket(best.low, best.high, conclusive=True)} {table.unit}"
-    return _answer("highest capacity", leading, value, are_equal=are_equal, has_flagged=len(rows) < len(every))
+    equally = _EQUAL if are_equal else ""
+    return _answer("highest capacity", leading, value, equally, has_flagged=has_flagged)
 
 
 def _headline_rows(table: CapacityTable, headlines: Mapping[str, str]) -> list[CapacityRow]:
@@ -68,15 +71,30 @@ def _extreme(metric: Metric) -> str:
     return "most" if metric.direction == "higher" else "lowest"
 
 
+def _equally(table: Table, metric: Metric, rows: Sequence[Row]) -> str:
+    """What all of the rows are: below the metric's floor, or equal; empty unless all are equal."""
+    judged = [table.judged(metric, *pair) for pair in combinations(rows, 2)]
+    if any(one.outcome != "same" for one in judged):
+        return ""
+    highest = highest_end(row.values[metric.key].estimate for row in rows)
+    is_low = highest is not None and metric.is_negligible(highest, highest)
+    if is_low and any(one.reason == "floor" for one in judged):
+        return f"below {metric.floor:g} {unit_of(metric)}, where no difference counts"
+    return _EQUAL
+
+
 def _name_of(table: Table, metric: Metric) -> str:
     family = metric.family
     special = family.special_name(is_open=table.is_open, is_beside_work=table.is_beside_work) if family else None
     return metric.title if special is None else f"{special} {metric.quantile_title}"
 
 
-def _answer(what: str, rows: Sequence[Row], value: str, *, are_equal: bool, has_flagged: bool) -> MetricAnswer:
-    """``rows``: those that lead, the best first. ``value``: that of the first."""
-    among = " of those without a flag" if has_flagged else ""
+def _answer(what: str, rows: Sequence[Row], value: str, equally: str, *, has_flagged: bool) -> MetricAnswer:
+    """``rows``: those that lead, the best first. ``value``: that of the first. ``equally``: what all of them are, if
+    they are equal.
+    """
+    without_flag = " without a flag" if has_flagged else ""
+    among = f" of those{without_flag}" if has_flagged else ""
     slugs = tuple(row.framework.slug for row in rows)
     names = [row.framework.title for row in rows]
     if not rows:
@@ -89,11 +107,11 @@ def _answer(what: str, rows: Sequence[Row], value: str, *, are_equal: bool, has_
             "clearly",
             fit_title(f"{names[0]} has the {what}{among}", f"One has the {what}"),
         )
-    if are_equal:
+    if equally:
         most = f"{names[0]} and {names[1] if len(names) == 2 else f'{len(names) - 1} more'}"
         return MetricAnswer(
             slugs[:_MOST_NAMES],
-            f"the {what}{among}, {value}, and {len(rows)} are practically equal.",
+            f"the {what}, {value}. In all, {len(rows)}{without_flag} are {equally}.",
             "clearly",
             fit_title(f"{most} have the {what}{among}", f"{len(names)} have the {what}"),
         )

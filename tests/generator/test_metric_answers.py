@@ -18,6 +18,7 @@ from generator.comparison import (
     Judged,
     Leader,
     Outcome,
+    Reason,
     Row,
     Table,
     capacity_tables,
@@ -27,6 +28,7 @@ from generator.comparison import (
 )
 from generator.dataset import load_results
 from generator.sentences import answer_metric, answer_search, variants_finding
+from generator.statistics import Estimate, Interval
 from tests.support.pages import HOSTILE
 
 ABLE = ("django-channels", "fastapi", "flask-socketio", "websockets")
@@ -76,15 +78,46 @@ def test_a_finding_is_short_and_plain_whatever_a_framework_is_called(found: tupl
         assert answer.finding == plain(answer.finding)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "reason", "says"),
+    [
+        ("same", "floor", " are below 2 ms, where no difference counts."),
+        ("same", None, " are practically equal."),
+        ("unknown", "few rounds", " is not decided."),
+    ],
+)
+def test_an_answer_says_why_all_are_equal(
+    found: tuple[Leader, ...], outcome: Outcome, reason: Reason | None, says: str
+) -> None:
+    """By the floor only if all of them are surely below it."""
+    leader = next(one for one in found if one.metric.family == LATENCY and one.metric.floor == 2)
+    rows = [row for row in leader.table.valid_rows if leader.metric.key in row.values][:2]
+    assert len(rows) == 2
+
+    def said(mean: float) -> str:
+        estimate = Estimate(mean, Interval(0.9 * mean, 1.1 * mean), 5)
+        these = tuple(
+            replace(
+                row, values={**row.values, leader.metric.key: replace(row.values[leader.metric.key], estimate=estimate)}
+            )
+            for row in rows
+        )
+        table = replace(leader.table, compared=cast("Any", Fixed(outcome, reason)))
+        return answer_metric(replace(leader, table=table, rows=these), has_flagged=True).sentence
+
+    assert said(1).endswith(says)
+    assert said(1.9).endswith(says.replace("below 2 ms, where no difference counts", "practically equal"))
+
+
 def test_capacities_lead_by_their_brackets(rate: CapacityTable) -> None:
     """FastAPI's bracket and that of websockets overlap; a single search decides nothing."""
-    answer = answer_search(rate, HEADLINES, ABLE)
+    answer = answer_search(rate, HEADLINES, ABLE, has_flagged=False)
     assert answer.sureness != "clearly"
-    alone = answer_search(rate, HEADLINES, ["fastapi"])
+    alone = answer_search(rate, HEADLINES, ["fastapi"], has_flagged=False)
     assert alone.frameworks == ()
     assert alone.finding == "Who has the highest capacity is not decided"
     quick = replace(rate.run, document=rate.run.document.model_copy(update={"profile": "quick"}))
-    assert answer_search(replace(rate, run=quick), HEADLINES, ABLE).frameworks == ()
+    assert answer_search(replace(rate, run=quick), HEADLINES, ABLE, has_flagged=False).frameworks == ()
 
 
 # The variants of one framework
@@ -93,14 +126,15 @@ def test_capacities_lead_by_their_brackets(rate: CapacityTable) -> None:
 class Fixed:
     """How rows differ, as given for the first of any two."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, reason: Reason | None = None) -> None:
         self.outcome = outcome
+        self.reason = reason
 
     def of(self, _: object) -> Fixed:
         return self
 
     def judged(self, *_: object) -> Judged:
-        return Judged(None, self.outcome)
+        return Judged(None, self.outcome, reason=self.reason)
 
 
 def echo(comparison: Comparison, framework: str, *, is_open: bool) -> Table:

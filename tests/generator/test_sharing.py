@@ -104,13 +104,18 @@ def test_a_phone_has_a_drawing_of_its_own(phone: Visit, visit: Visit) -> None:
         assert not page.locator(f"#chart-ratios {hidden} svg").is_visible()
 
 
-def test_whoever_contests_a_value_finds_an_issue_begun() -> None:
-    contest = make_environment(repository="https://git.example/owner/name").globals["contest"]
+@pytest.mark.parametrize(
+    ("repository", "begin", "end"),
+    [
+        ("https://git.example/owner/name", "/issues/new?title=", "&body="),
+        ("https://gitlab.example/group/name", "/-/issues/new?issue%5Btitle%5D=", "&issue%5Bdescription%5D="),
+    ],
+)
+def test_whoever_contests_a_value_finds_an_issue_begun(repository: str, begin: str, end: str) -> None:
+    contest = make_environment(repository=repository).globals["contest"]
     assert callable(contest)
     found = contest("A & B <vs> C")
-    assert found.startswith(
-        "https://git.example/owner/name/issues/new?title=Contest%3A%20A%20%26%20B%20%3Cvs%3E%20C&body="
-    )
+    assert found.startswith(f"{repository}{begin}Contest%3A%20A%20%26%20B%20%3Cvs%3E%20C{end}")
     without = make_environment().globals["contest"]
     assert callable(without)
     assert without("A") == ""

@@ -10,7 +10,7 @@ from generator.charts.wording import parameters_in_words
 from generator.comparison import CapacityTable
 from generator.dataset import Parameters
 from generator.pages import score_words
-from generator.pages.chart_findings import answers_of, without_repeats
+from generator.pages.chart_findings import answers_of, barred_in, without_repeats
 from generator.pages.markup import Page, Renderer, Section, listed
 from generator.pages.setting_filters import AnyTable, filters_section
 from generator.pages.sizes import size_labels, sizes_section
@@ -55,6 +55,8 @@ def _page(view: View, workload: WorkloadFacts) -> Page:
         "workload.html",
         workload=workload,
         answer=answer,
+        barred=list(dict.fromkeys(slug for table in tables for slug in barred_in(view, table))),
+        flags=view.flags,
         where=size if len(tables) > 1 else "",
         tables=tables,
         results=results,

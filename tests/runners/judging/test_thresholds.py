@@ -413,12 +413,23 @@ def test_a_tail_of_the_lag_counts_where_some_time_has_a_tail(lag: str) -> None:
     late = {f"{lag}_lag_p90_ms": 0.1, f"{lag}_lag_p99_ms": 5.0}
     few, many = (Percentiles(count=count, events=count, p50=1.0) for count in (1999, 2000))
     copies = Percentiles(count=60_000, events=60, p50=1.0)
-    for times_of in ({"latency_ms": few}, {"latency_ms": copies}, {"latency_ms": few, "push_lateness_ms": copies}):
+    without_tail: tuple[dict[str, Any], ...] = (
+        {"latency_ms": few},
+        {"latency_ms": copies},
+        {"latency_ms": few, "push_lateness_ms": copies},
+    )
+    with_tail: tuple[dict[str, Any], ...] = (
+        {"latency_ms": many},
+        {"latency_ms": few, "push_lateness_ms": many},
+        {"latency_ms": None},
+    )
+    for times_of in without_tail:
         assert not reasons_against(with_health(**late).model_copy(update=times_of))
-        assert f"{lag} lag p90 2 ms" in reasons_against(
-            with_health(**{**late, f"{lag}_lag_p90_ms": 2.0}).model_copy(update=times_of)
-        )[0]
-    for times_of in ({"latency_ms": many}, {"latency_ms": few, "push_lateness_ms": many}, {"latency_ms": None}):
+        assert (
+            f"{lag} lag p90 2 ms"
+            in reasons_against(with_health(**{**late, f"{lag}_lag_p90_ms": 2.0}).model_copy(update=times_of))[0]
+        )
+    for times_of in with_tail:
         assert f"{lag} lag p99 5 ms" in reasons_against(with_health(**late).model_copy(update=times_of))[0]
     older = with_health(**{f"{lag}_lag_p99_ms": 5.0}).model_copy(update={"latency_ms": few})
     assert f"{lag} lag p99 5 ms" in reasons_against(older)[0], "its 90th percentile is not known"
