@@ -88,6 +88,18 @@ def test_results_of_an_older_definition_are_marked(small: Shown, searched: Shown
             assert (words in made[page]) is is_marked
 
 
+def test_a_library_never_leads_and_the_page_says_so(tmp_path: Path) -> None:
+    chosen = tuple(one for one in synthetic.VARIANTS if one.variant in {"picows", "uvicorn", "asyncio", "gevent"})
+    synthetic.write(tmp_path, rounds=6, seconds=2, variants=chosen, searches=False, only=("echo",))
+    dataset, library = load_results(tmp_path), Source("websockets", "websockets", (), None, is_library=True)
+    words = "Never in first place: websockets (a library, not a framework)."
+    for sources, is_said in (
+        ({"websockets": library}, True),
+        ({"websockets": replace(library, is_library=False)}, False),
+    ):
+        assert (words in texts_of(make_site(dataset, sources))["tests/echo.md"]) is is_said
+
+
 CLAIMS = Claims(
     articles=[Article(id="two", title="Two of them", between=["fastapi", "flask-socketio"])],
     winners=[
