@@ -127,13 +127,13 @@ def _p90_of_lag(measurement: Measurement, p90_ms: float | None) -> float | None:
 
 
 def _has_tail(load: Measurement | SecondLoadRecord) -> bool:
-    """Whether some time has a p99 that a late hundredth of the messages could change. Of 60 messages the 99th
-    percentile of their lag is that of one.
+    """Whether some time has a percentile above its median, which a late tenth of the messages could change. Of 60
+    messages the 99th percentile of their lag is that of one.
     """
     if isinstance(load, SecondLoadRecord):
         return True
     times = [found for found in _times_of(load) if found is not None]
-    return not times or any(supports(load, found, "p99") for found in times)
+    return not times or any(supports(load, found, "p90") for found in times)
 
 
 def _counting_lag(load: Measurement | SecondLoadRecord, lag_ms: float | None) -> float | None:
@@ -378,8 +378,8 @@ SEND_LAG_OF_FEW = Threshold(
     "send lag p90",
     1.0,
     "ms",
-    "Judged instead of p99 where so few messages were sent that no p99 is shown. A lag of one in ten messages or fewer"
-    " changes neither a median nor, visibly, a p90.",
+    "Judged instead of p99 where so few messages were sent that only their median is shown. A median hardly moves when"
+    " one in ten messages is late.",
     cause="loadgen",
     in_search="try is unusable if the lag decides",
     value_of=_send_lag_p90_ms,
@@ -398,7 +398,7 @@ READ_LAG_OF_FEW = Threshold(
     "read lag p90",
     1.0,
     "ms",
-    "Judged instead of p99 where no p99 is shown, as for sending.",
+    "Judged instead of p99 where only a median is shown, as for sending.",
     cause="loadgen",
     in_search="try is unusable if the lag decides",
     value_of=_read_lag_p90_ms,

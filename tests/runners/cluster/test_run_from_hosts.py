@@ -298,4 +298,4 @@ def test_a_slow_host_makes_the_measurement_invalid_by_name(hosts: ClusterHosts) 
     with ExitStack() as slowed:
         found = measured(Slowing(hosts.members, hosts.address), ECHO, replace(ECHO.scenarios[1], connections=10))
     assert not found.valid
-    assert any(one.startswith("host south: send lag p90") for one in found.invalid_reasons), found.invalid_reasons
+    assert any(one.startswith("host south: send lag p99") for one in found.invalid_reasons), found.invalid_reasons

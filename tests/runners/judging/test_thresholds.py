@@ -52,7 +52,7 @@ def with_health(**changes: float | str) -> Measurement:
 
 
 def of_few(**changes: float) -> Measurement:
-    """A measurement with too few messages for a p99."""
+    """A measurement with too few messages for more than a median."""
     return with_health(**changes).model_copy(update={"latency_ms": Percentiles(count=60, p50=1.0)})
 
 
@@ -411,7 +411,7 @@ def test_a_lag_that_is_a_small_part_of_what_is_measured_does_not_count(lag: str)
 def test_a_tail_of_the_lag_counts_where_some_time_has_a_tail(lag: str) -> None:
     """Of 60 messages the 99th percentile is the largest, so one moment would decide."""
     late = {f"{lag}_lag_p90_ms": 0.1, f"{lag}_lag_p99_ms": 5.0}
-    few, many = (Percentiles(count=count, events=count, p50=1.0) for count in (1999, 2000))
+    few, many = (Percentiles(count=count, events=count, p50=1.0) for count in (199, 200))
     copies = Percentiles(count=60_000, events=60, p50=1.0)
     without_tail: tuple[dict[str, Any], ...] = (
         {"latency_ms": few},
